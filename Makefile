@@ -1,0 +1,77 @@
+# onebit: `make demo` and `make test` each do all the set-up on a machine with Python, a C compiler and make.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check
+NATIVE := CMakeLists.txt $(shell find native -name '*.[ch]' -o -name '*.def' -o -name '*.cu' -o -name '*.cuh')
+CFILES := $(shell find native benchmarks -name '*.[ch]')
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-python test-native test-sanitize test-slow check format bench clean
+
+help:           ## say what there is
+	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 24
+
+# ---- set-up: two stamps, so that a second run does nothing -----------------------------------------------------
+setup: $(VENV)/.native  ## make .venv and install everything there
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+# torch comes first and pinned: asked for by a range, pip may take a newer build with gigabytes of CUDA packages.
+$(VENV)/.packages: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) install --quiet --constraint constraints.txt torch numpy
+	$(PIP) install --quiet --constraint constraints.txt "scikit-build-core>=0.10" "cmake>=3.20" ninja
+	$(PIP) install --quiet --constraint constraints.txt --no-build-isolation --editable ".[dev]"
+	@touch $@
+
+# Editable: Python files run from src/, the native library is rebuilt whenever one of its sources changed.
+$(VENV)/.native: $(VENV)/.packages $(NATIVE)
+	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# ---- use ---------------------------------------------------------------------------------------------------------
+demo: setup     ## train the paper's MLP on real digits, convert it, run it with 1-bit arithmetic
+	$(BIN)/onebit demo
+
+# ---- tests: `make test ISA=scalar` forces one instruction set ----------------------------------------------------
+ISA ?=
+test: test-native test-python  ## all tests but the slow ones
+
+test-python: setup
+	ONEBIT_ISA=$(ISA) $(BIN)/python -m pytest
+
+test-native: setup  ## the C tests: every kernel of the table against the scalar one
+	@cmake -S . -B build/native -G Ninja -DCMAKE_BUILD_TYPE=Release -DONEBIT_TESTS=ON >build/native.log 2>&1 || (cat build/native.log; exit 1)
+	@cmake --build build/native
+	ctest --test-dir build/native --output-on-failure
+
+test-sanitize: setup  ## the C tests under the address, undefined-behaviour and thread sanitizers
+	cmake -S . -B build/asan -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DONEBIT_TESTS=ON -DONEBIT_SANITIZE=address,undefined
+	cmake --build build/asan
+	ctest --test-dir build/asan --output-on-failure
+	cmake -S . -B build/tsan -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DONEBIT_TESTS=ON -DONEBIT_SANITIZE=thread
+	cmake --build build/tsan
+	ctest --test-dir build/tsan --output-on-failure
+
+test-slow: setup  ## the training checks that take minutes
+	$(BIN)/python -m pytest -m slow
+
+check: setup    ## lint, format, types, architecture
+	ruff check .
+	ruff format --check .
+	mypy
+	clang-format --dry-run --Werror $(CFILES)
+	$(BIN)/python -m pytest --quiet tests/test_architecture.py
+
+format: setup   ## let the formatters have their way
+	ruff check --fix .
+	ruff format .
+	clang-format -i $(CFILES)
+
+bench: setup    ## measure the kernels on this machine, as ratios in one run
+	$(BIN)/python benchmarks/dense.py
+
+clean:          ## remove what was built, keep .venv
+	rm -rf build dist

@@ -1,0 +1,109 @@
+/* torch_api.c: see torch_api.h. */
+#include "torch_api.h"
+
+#include <dlfcn.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+enum { MAX_DIMS = 64 };
+
+struct ob_torch_functions ob_torch;
+
+#define OB_DTYPE_NAME(name) #name,
+static const char *const dtype_names[OB_DTYPE_COUNT] = {OB_DTYPES(OB_DTYPE_NAME)};
+static const size_t dtype_bytes[OB_DTYPE_COUNT] = {4, 8, 1, 4, 1, 8, 2, 2, 2, 1};
+static int32_t dtype_codes[OB_DTYPE_COUNT]; /* torch's numbers */
+
+bool ob_torch_find(void) {
+    static const char *const files[] = {"libtorch_cpu.so", "libtorch_cpu.dylib", "@rpath/libtorch_cpu.dylib"};
+    void *library = NULL;
+    for (size_t i = 0; i < sizeof files / sizeof *files && !library; i++)
+        library = dlopen(files[i], RTLD_LAZY | RTLD_NOLOAD); /* NOLOAD: the one that is there, never another one */
+    if (!library) return false;
+#define OB_FIND(result, name, parameters) \
+    if (!(*(void **)&ob_torch.name = dlsym(library, #name))) return false;
+    OB_SHIM(OB_FIND)
+    for (int d = 0; d < OB_DTYPE_COUNT; d++) {
+        char name[64];
+        int32_t (*code)(void);
+        snprintf(name, sizeof name, "aoti_torch_dtype_%s", dtype_names[d]);
+        if (!(*(void **)&code = dlsym(library, name))) return false;
+        dtype_codes[d] = code();
+    }
+    return true;
+}
+
+bool ob_fail(ob_frame *f, const char *format, ...) {
+    va_list values;
+    const int used = snprintf(f->error, sizeof f->error, "onebit::%s: ", f->op);
+    va_start(values, format);
+    vsnprintf(f->error + used, sizeof f->error - (size_t)used, format, values);
+    va_end(values);
+    return false;
+}
+
+bool ob_torch_did(ob_frame *f, int32_t status, const char *what) {
+    return !status || ob_fail(f, "torch could not %s", what);
+}
+
+bool ob_library_did(ob_frame *f, ob_status status) {
+    return !status || ob_fail(f, "%s (libonebit status %d)", ob_status_text(status), (int)status);
+}
+
+const char *ob_shape_text(const ob_view *v, char *text, size_t bytes) {
+    size_t used = (size_t)snprintf(text, bytes, "(");
+    for (int64_t d = 0; d < v->dims && used < bytes; d++)
+        used += (size_t)snprintf(text + used, bytes - used, "%s%" PRId64, d ? ", " : "", v->sizes[d]);
+    if (used < bytes) snprintf(text + used, bytes - used, v->dims == 1 ? ",)" : ")");
+    return text;
+}
+
+bool ob_make(ob_frame *f, int64_t dims, const int64_t *sizes, int64_t last, ob_dtype dtype, ob_handle *out,
+             void **data) {
+    int64_t size[MAX_DIMS], stride[MAX_DIMS], step = 1;
+    if (dims > MAX_DIMS) return ob_fail(f, "a tensor has %" PRId64 " dimensions; at most %d are taken", dims, MAX_DIMS);
+    for (int64_t d = dims - 1; d >= 0; d--) {
+        size[d] = d == dims - 1 ? last : sizes[d];
+        stride[d] = step;
+        step *= size[d] > 0 ? size[d] : 1;
+    }
+    const int32_t cpu = ob_torch.aoti_torch_device_type_cpu();
+    const int32_t status = ob_torch.aoti_torch_empty_strided(dims, size, stride, dtype_codes[dtype], cpu, 0, out);
+    if (!ob_torch_did(f, status, "allocate a tensor")) return false;
+    f->held[f->count++] = *out;
+    return ob_torch_did(f, ob_torch.torch_get_mutable_data_ptr(*out, data), "give the address of a tensor");
+}
+
+static bool describe(ob_frame *f, ob_handle tensor, const char *name, ob_dtype dtype, ob_view *v) {
+    int32_t code = -1, device = -1;
+    if (ob_torch.aoti_torch_get_dtype(tensor, &code) || ob_torch.aoti_torch_get_device_type(tensor, &device) ||
+        ob_torch.aoti_torch_get_dim(tensor, &v->dims) || ob_torch.aoti_torch_get_sizes(tensor, &v->sizes) ||
+        ob_torch.aoti_torch_get_numel(tensor, &v->numel))
+        return ob_fail(f, "torch could not describe %s", name);
+    if (code != dtype_codes[dtype]) {
+        const char *arrived = "another dtype";
+        for (int d = 0; d < OB_DTYPE_COUNT; d++)
+            if (dtype_codes[d] == code) arrived = dtype_names[d];
+        return ob_fail(f, "%s has dtype %s; expected %s", name, arrived, dtype_names[dtype]);
+    }
+    if (device != ob_torch.aoti_torch_device_type_cpu())
+        return ob_fail(f, "%s is not on the CPU; call .cpu() first", name);
+    if (v->dims < 1) return ob_fail(f, "%s has shape (); expected at least one dimension", name);
+    v->last = v->sizes[v->dims - 1];
+    return true;
+}
+
+bool ob_look(ob_frame *f, uint64_t slot, const char *name, ob_dtype dtype, ob_view *v) {
+    const ob_handle tensor = (ob_handle)(uintptr_t)slot;
+    bool dense = false;
+    if (!describe(f, tensor, name, dtype, v)) return false;
+    if (ob_torch.aoti_torch_is_contiguous(tensor, &dense) || ob_torch.torch_get_const_data_ptr(tensor, &v->data))
+        return ob_fail(f, "torch could not give the address of %s", name);
+    if (dense && (uintptr_t)v->data % dtype_bytes[dtype] == 0) return true; /* a view of a file may lie anywhere */
+    ob_handle copy;
+    void *data;
+    if (!ob_make(f, v->dims, v->sizes, v->last, dtype, &copy, &data)) return false;
+    v->data = data;
+    return ob_torch_did(f, ob_torch.aoti_torch_copy_(copy, tensor, 0), "copy a tensor");
+}

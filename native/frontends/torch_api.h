@@ -1,0 +1,84 @@
+/* torch_api.h: torch's C shim as this library uses it: functions found by name, tensors checked and made readable, and
+ * the frame of one call, which notes every handle and the error. Private to the torch front door. */
+#ifndef ONEBIT_TORCH_API_H
+#define ONEBIT_TORCH_API_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "onebit.h"
+
+typedef struct ob_torch_object *ob_handle;
+/* `stack` holds the arguments as 64-bit slots: a tensor as a handle that the kernel owns and must delete, an int by
+ * value. The handle of the result, which torch then owns, is written to slot 0. */
+typedef void ob_boxed(uint64_t *stack, uint64_t inputs, uint64_t outputs);
+
+/* Result, name and parameters of every function taken from torch. */
+#define OB_SHIM(FUNCTION)                                                                                              \
+    FUNCTION(int32_t, aoti_torch_library_init_impl, (const char *, const char *, const char *, uint32_t, ob_handle *)) \
+    FUNCTION(int32_t, aoti_torch_library_impl, (ob_handle, const char *, ob_boxed *))                                  \
+    FUNCTION(int32_t, aoti_torch_delete_library_object, (ob_handle))                                                   \
+    FUNCTION(void, aoti_torch_check, (bool, const char *, const char *, uint32_t, const char *))                       \
+    FUNCTION(int32_t, aoti_torch_delete_tensor_object, (ob_handle))                                                    \
+    FUNCTION(int32_t, aoti_torch_get_dtype, (ob_handle, int32_t *))                                                    \
+    FUNCTION(int32_t, aoti_torch_get_device_type, (ob_handle, int32_t *))                                              \
+    FUNCTION(int32_t, aoti_torch_get_dim, (ob_handle, int64_t *))                                                      \
+    FUNCTION(int32_t, aoti_torch_get_sizes, (ob_handle, int64_t **))                                                   \
+    FUNCTION(int32_t, aoti_torch_get_numel, (ob_handle, int64_t *))                                                    \
+    FUNCTION(int32_t, aoti_torch_is_contiguous, (ob_handle, bool *))                                                   \
+    FUNCTION(int32_t, torch_get_const_data_ptr, (ob_handle, const void **))                                            \
+    FUNCTION(int32_t, torch_get_mutable_data_ptr, (ob_handle, void **))                                                \
+    FUNCTION(int32_t, aoti_torch_copy_, (ob_handle, ob_handle, int32_t))                                               \
+    FUNCTION(int32_t, aoti_torch_empty_strided,                                                                        \
+             (int64_t, const int64_t *, const int64_t *, int32_t, int32_t, int32_t, ob_handle *))                      \
+    FUNCTION(int32_t, aoti_torch_device_type_cpu, (void))                                                              \
+    FUNCTION(int32_t, torch_get_num_threads, (uint32_t *))
+
+#define OB_DECLARE(result, name, parameters) result(*name) parameters;
+extern struct ob_torch_functions {
+    OB_SHIM(OB_DECLARE)
+} ob_torch;
+/* Looks all of them up in the torch that this process has loaded; false if there is none or one is missing. */
+bool ob_torch_find(void);
+
+/* The dtypes of our operands first; the others only so that a message can name what arrived. */
+#define OB_DTYPES(DTYPE) \
+    DTYPE(float32)       \
+    DTYPE(int64)         \
+    DTYPE(uint8)         \
+    DTYPE(int32)         \
+    DTYPE(int8)          \
+    DTYPE(float64) DTYPE(float16) DTYPE(bfloat16) DTYPE(int16) DTYPE(bool)
+#define OB_DTYPE_ENUM(name) OB_DTYPE_##name,
+typedef enum ob_dtype { OB_DTYPES(OB_DTYPE_ENUM) OB_DTYPE_COUNT } ob_dtype;
+
+/* One call of an operator: every handle that must be deleted on the way out, and the error if there is one. */
+enum { OB_FRAME_HANDLES = 12 }; /* 4 arguments, 4 copies of them, the result and the scratch need 10 */
+typedef struct ob_frame {
+    const char *op;
+    ob_handle held[OB_FRAME_HANDLES];
+    int count;
+    char error[400];
+} ob_frame;
+/* Notes the error and returns false, so that a check can `return ob_fail(...)`. */
+__attribute__((format(printf, 2, 3))) bool ob_fail(ob_frame *f, const char *format, ...);
+/* True if the status is 0; else notes what failed. */
+bool ob_torch_did(ob_frame *f, int32_t status, const char *what);
+bool ob_library_did(ob_frame *f, ob_status status);
+
+/* A tensor as the kernels read it. `sizes` belongs to the handle and lives as long; last is the last of them. */
+typedef struct ob_view {
+    const void *data;
+    int64_t dims, *sizes, numel, last;
+} ob_view;
+/* Checks dtype and device and makes the argument readable: dense and aligned for its type, by a copy if need be. */
+bool ob_look(ob_frame *f, uint64_t slot, const char *name, ob_dtype dtype, ob_view *v);
+/* An uninitialised dense tensor, shaped like `sizes` but for the last one, and where to write it. */
+bool ob_make(ob_frame *f, int64_t dims, const int64_t *sizes, int64_t last, ob_dtype dtype, ob_handle *out,
+             void **data);
+/* "(3, 64)", for messages. */
+const char *ob_shape_text(const ob_view *v, char *text, size_t bytes);
+#define OB_SHAPE(v) ob_shape_text(v, (char[128]){0}, 128)
+
+#endif

@@ -1,0 +1,129 @@
+/* onebit.h: the C ABI of libonebit, 1-bit arithmetic for Binarized Neural Networks.
+ *
+ * The convention (see docs/convention.md): bit 1 means -1, bit 0 means +1; bits are packed along the last dimension,
+ * least significant bit first, in 64-bit words; tail bits are 0 in every operand, so they cancel in an exclusive or,
+ * and K is the true count:   dot(a, w) = K - 2 * popcount(a ^ w),  exact in int32.
+ *
+ * The library never prints, never aborts and never allocates in a kernel: every function returns an ob_status, memory
+ * is the caller's. All functions may be called from several threads at once. */
+#ifndef ONEBIT_H
+#define ONEBIT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(_WIN32)
+#define OB_API __declspec(dllexport)
+#else
+#define OB_API __attribute__((visibility("default")))
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- status ------------------------------------------------------------------------------------------------- */
+typedef int32_t ob_status; /* OB_OK or one of the codes below; status.c has one sentence for each */
+enum {
+    OB_OK = 0,
+    OB_ERROR_NULL = 1,        /* a pointer that must point somewhere is NULL */
+    OB_ERROR_SIZE = 2,        /* a size is negative, zero where it must not be, or would overflow */
+    OB_ERROR_OUTPUT = 3,      /* the epilogue names no known output kind, or lacks an array that its kind needs */
+    OB_ERROR_DIRECTION = 4,   /* a direction is neither +1 nor -1 */
+    OB_ERROR_WEIGHTS = 5,     /* the weights were not made by ob_weights_pack, or for other sizes */
+    OB_ERROR_WORKSPACE = 6,   /* the workspace is smaller than the operator's *_workspace function says */
+    OB_ERROR_ISA_UNKNOWN = 7, /* no kernel is called by that instruction set's name */
+    OB_ERROR_ISA_ABSENT = 8,  /* this CPU, or its operating system, lacks the forced instruction set */
+    OB_ERROR_OP_UNKNOWN = 9,  /* no operator is called so */
+    OB_ERROR_THREADS = 10,    /* the number of threads is below 1 or above 1024 */
+    OB_ERROR_TORCH = 11,      /* torch is not loaded, or lacks a function of its C shim, or refused a registration */
+    OB_STATUS_COUNT
+};
+OB_API const char *ob_status_text(ob_status status);
+
+/* ---- what this CPU has, and which kernels run ----------------------------------------------------------------- */
+OB_API const char *ob_version(void);
+/* Features found on this CPU and enabled by its operating system, as names separated by spaces ("avx2 avx512f ..."). */
+OB_API const char *ob_cpu_features(void);
+/* The kernels of the dispatch table: `row` counts from 0; returns OB_ERROR_SIZE past the last row.
+ * available: 1 if this CPU can run it. Rows of one operator come best first. */
+typedef struct ob_kernel_row {
+    const char *op, *isa;
+    int32_t available;
+} ob_kernel_row;
+OB_API ob_status ob_kernel(int32_t row, ob_kernel_row *out);
+/* Forces an instruction set for all operators of this process; NULL or "" returns to the best one. ONEBIT_ISA in the
+ * environment does the same at the first call; a wrong name there makes every operator return the error. */
+OB_API ob_status ob_force(const char *isa);
+/* The instruction set of the kernel that `op` would run now ("avx2"). */
+OB_API ob_status ob_active(const char *op, const char **isa);
+/* The instruction set of the kernel that `op` last ran on any thread; "" before its first run. A test's proof. */
+OB_API ob_status ob_ran(const char *op, const char **isa);
+
+/* ---- threads -------------------------------------------------------------------------------------------------- */
+/* Who runs the parts of a call. run() must call task(data, i) for every i in [0, count) and return when all are done.
+ * NULL in place of an executor means the library's own pool. ONNX Runtime's pool is passed in through this. */
+typedef struct ob_executor {
+    void *context;
+    int32_t threads; /* how many tasks can run at once; the kernel splits its work by this */
+    void (*run)(void *context, int64_t count, void (*task)(void *data, int64_t index), void *data);
+} ob_executor;
+/* Size of the library's own pool, calling thread included; safe after fork (the child starts its own). */
+OB_API ob_status ob_set_threads(int32_t threads);
+OB_API int32_t ob_get_threads(void);
+
+/* ---- pack and unpack ------------------------------------------------------------------------------------------ */
+/* x (rows, k) float32, dense rows -> words (rows, ceil(k / 64)); bit = x < 0, so -0.0 and NaN become +1. */
+OB_API ob_status ob_pack_f32(const float *x, int64_t rows, int64_t k, uint64_t *words, const ob_executor *executor);
+/* words (rows, ceil(k / 64)) -> x (rows, k) float32 of -1 and +1. */
+OB_API ob_status ob_unpack_f32(const uint64_t *words, int64_t rows, int64_t k, float *x, const ob_executor *executor);
+
+/* ---- weights, packed once per layer --------------------------------------------------------------------------- */
+/* The pre-packed weight handle is a flat block of memory owned by the caller: a 64-byte header that names its layout
+ * and sizes, then the bits in the order the kernels stream them. It can be copied, shared and saved. */
+OB_API size_t ob_weights_bytes(int64_t n, int64_t k); /* 0 if a size is out of range */
+OB_API ob_status ob_weights_pack(const uint64_t *rows, int64_t n, int64_t k, void *weights, size_t bytes);
+OB_API ob_status ob_weights_unpack(const void *weights, size_t bytes, int64_t n, int64_t k, uint64_t *rows);
+
+/* ---- dense ---------------------------------------------------------------------------------------------------- */
+enum { OB_OUTPUT_INT32 = 1, OB_OUTPUT_FLOAT = 2, OB_OUTPUT_BITS = 3 };
+/* What happens to the exact int32 sum y of output channel j before it is stored:
+ *   INT32  y                                          out (m, n) int32
+ *   FLOAT  (float)y * scale[j] + bias[j]              out (m, n) float   (one rounding each: never fused)
+ *   BITS   +1 iff direction[j] > 0 ? y >= threshold[j] : y <= threshold[j]
+ *                                                     out (m, ceil(n / 64)) uint64, tail bits 0 */
+typedef struct ob_epilogue {
+    int32_t output;
+    const float *scale, *bias;
+    const int32_t *threshold;
+    const int8_t *direction;
+} ob_epilogue;
+
+typedef struct ob_dense_call {
+    int64_t m, n, k;
+    const void *x;       /* ob_dense: (m, ceil(k / 64)) uint64 words; ob_dense_u8: (m, k) uint8, dense rows */
+    const void *weights; /* from ob_weights_pack, for this n and k */
+    size_t weights_bytes;
+    const ob_epilogue *epilogue;
+    void *out;
+    void *workspace; /* 64-byte aligned, at least ob_dense_workspace() bytes; may be NULL if that is 0 */
+    size_t workspace_bytes;
+    const ob_executor *executor; /* NULL: the library's pool */
+} ob_dense_call;
+/* y[i][j] = sum over k of x[i][k] * w[j][k], x in {-1, +1}. */
+OB_API size_t ob_dense_workspace(int64_t m, int64_t n, int64_t k, int32_t threads);
+OB_API ob_status ob_dense(const ob_dense_call *call);
+/* The same for x in {0, ..., 255}: the first layer. */
+OB_API size_t ob_dense_u8_workspace(int64_t m, int64_t n, int64_t k, int32_t threads);
+OB_API ob_status ob_dense_u8(const ob_dense_call *call);
+
+/* ---- front doors ---------------------------------------------------------------------------------------------- */
+/* Registers the CPU kernels of the torch operators onebit::* through the C shim of the torch that is loaded in this
+ * process; the schemas must be defined already. OB_ERROR_TORCH leaves nothing registered: use the ctypes fallback. */
+OB_API ob_status ob_register_torch(void);
+/* ONNX Runtime's entry point, RegisterCustomOps, is declared in frontends/ort_ops.c. */
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,52 @@
+/* epilogue_avx512.h: what happens to the exact sums of 16 neighbouring channels of one row, in registers. */
+#ifndef ONEBIT_EPILOGUE_AVX512_H
+#define ONEBIT_EPILOGUE_AVX512_H
+
+#include <immintrin.h>
+
+#include "../kernels.h"
+#include "../target.h"
+#include "epilogue_scalar.h"
+
+OB_TARGET_BEGIN(OB_TARGET_AVX512VPOPCNT)
+
+/* The epilogue of channels [channel, channel + 16), loaded once for all rows of a tile. */
+typedef struct ob_finish_avx512 {
+    __m512 scale_f32x16, bias_f32x16;
+    __m512i threshold_i32x16;
+    __mmask16 live, down; /* live: channel is below n; down: its direction is -1 */
+} ob_finish_avx512;
+
+OB_INLINE ob_finish_avx512 ob_finish_load_avx512(const ob_dense_job *job, int64_t channel) {
+    const ob_epilogue *e = &job->epilogue;
+    const int64_t left = job->n - channel;
+    ob_finish_avx512 f = {.live = left < 16 ? (__mmask16)((1u << left) - 1) : (__mmask16)0xffff};
+    if (e->output == OB_OUTPUT_FLOAT) {
+        f.scale_f32x16 = _mm512_maskz_loadu_ps(f.live, e->scale + channel);
+        f.bias_f32x16 = _mm512_maskz_loadu_ps(f.live, e->bias + channel);
+    } else if (e->output == OB_OUTPUT_BITS) {
+        f.threshold_i32x16 = _mm512_maskz_loadu_epi32(f.live, e->threshold + channel);
+        f.down = _mm_movepi8_mask(_mm_maskz_loadu_epi8(f.live, e->direction + channel));
+    }
+    return f;
+}
+
+OB_INLINE void ob_store_avx512(const ob_dense_job *job, const ob_finish_avx512 *f, int64_t row, int64_t channel,
+                               __m512i y_i32x16) {
+    unsigned char *out = job->out + row * job->out_bytes;
+    if (job->epilogue.output == OB_OUTPUT_INT32) {
+        _mm512_mask_storeu_epi32(out + channel * 4, f->live, y_i32x16);
+    } else if (job->epilogue.output == OB_OUTPUT_FLOAT) {
+        const __m512 scaled_f32x16 = _mm512_mul_ps(_mm512_cvtepi32_ps(y_i32x16), f->scale_f32x16);
+        _mm512_mask_storeu_ps(out + channel * 4, f->live, _mm512_add_ps(scaled_f32x16, f->bias_f32x16));
+    } else {
+        const __mmask16 below = _mm512_cmplt_epi32_mask(y_i32x16, f->threshold_i32x16);
+        const __mmask16 above = _mm512_cmpgt_epi32_mask(y_i32x16, f->threshold_i32x16);
+        const uint16_t minus = (uint16_t)(((below & ~f->down) | (above & f->down)) & f->live);
+        memcpy(out + channel / 8, &minus, sizeof minus); /* inside the row: a row of bits is whole words */
+    }
+}
+
+OB_TARGET_END
+
+#endif

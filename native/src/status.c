@@ -1,0 +1,28 @@
+/* status.c: one sentence for each ob_status. */
+#include "onebit.h"
+
+#include "version.h"
+
+static const char *const sentences[OB_STATUS_COUNT] = {
+    [OB_OK] = "no error",
+    [OB_ERROR_NULL] = "a pointer that must point somewhere is NULL",
+    [OB_ERROR_SIZE] = "a size is negative, or zero where it must not be, or so large that the result would overflow",
+    [OB_ERROR_OUTPUT] = "the epilogue names no known output kind, or lacks an array that its kind needs",
+    [OB_ERROR_DIRECTION] = "a direction of the bits epilogue is neither +1 nor -1",
+    [OB_ERROR_WEIGHTS] = "the weights were not made by ob_weights_pack, or were made for another n or k",
+    [OB_ERROR_WORKSPACE] = "the workspace is NULL, or smaller than the operator's workspace function asks for",
+    [OB_ERROR_ISA_UNKNOWN] = "no kernel is called by that instruction set's name",
+    [OB_ERROR_ISA_ABSENT] = "this CPU or its operating system lacks the forced instruction set",
+    [OB_ERROR_OP_UNKNOWN] = "no operator of the kernel table has that name",
+    [OB_ERROR_THREADS] = "the number of threads is below 1 or above 1024",
+    [OB_ERROR_TORCH] = "torch is not loaded, or lacks a function of its C shim, or refused a registration",
+};
+
+const char *ob_status_text(ob_status status) {
+    if (status < 0 || status >= OB_STATUS_COUNT) return "unknown status";
+    return sentences[status];
+}
+
+const char *ob_version(void) {
+    return OB_VERSION;
+}

@@ -1,0 +1,32 @@
+/* target.h: a region of a file compiled for more than the baseline processor, so that no file needs its own flags. */
+#ifndef ONEBIT_TARGET_H
+#define ONEBIT_TARGET_H
+
+#define OB_PRAGMA(text) _Pragma(#text)
+#if defined(__clang__)
+#define OB_TARGET_BEGIN(features) \
+    OB_PRAGMA(clang attribute push(__attribute__((target(features))), apply_to = function))
+#define OB_TARGET_END _Pragma("clang attribute pop")
+#else
+#define OB_TARGET_BEGIN(features) _Pragma("GCC push_options") OB_PRAGMA(GCC target(features))
+#define OB_TARGET_END _Pragma("GCC pop_options")
+#endif
+
+#define OB_TARGET_AVX2 "avx2"
+#define OB_TARGET_AVX512VPOPCNT "avx2,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx512vpopcntdq"
+
+/* OB_UNROLL: a loop over the registers of a tile, whose bounds are constants after inlining, is unrolled whole.
+ * OB_UNROLL_BY_4: a loop over words; the exit of a short loop is then easier to predict. */
+#if defined(__clang__)
+#define OB_UNROLL OB_PRAGMA(clang loop unroll(full))
+#define OB_UNROLL_BY_4 OB_PRAGMA(clang loop unroll_count(4))
+#else
+#define OB_UNROLL OB_PRAGMA(GCC unroll 32)
+#define OB_UNROLL_BY_4 OB_PRAGMA(GCC unroll 4)
+#endif
+
+/* A sum that must be added up in the order written: compilers that reassociate an unrolled chain of integer additions
+ * compute all terms first and spill them. Costs no instruction. */
+#define OB_IN_ORDER(vector) __asm__("" : "+v"(vector))
+
+#endif

@@ -1,0 +1,124 @@
+"""`onebit doctor`: what this machine offers and what onebit makes of it; the first thing to send with a bug report."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import platform
+from typing import Any
+
+import torch
+
+import onebit
+from onebit._errors import OnebitError
+
+EXTRAS = {
+    "train": ("accelerate", "matplotlib", "rich", "safetensors", "tensorboard", "yaml"),
+    "onnx": ("onnx", "onnxruntime", "onnxscript"),
+}
+
+
+def add(commands: argparse._SubParsersAction[Any]) -> None:
+    """Add the command's parser."""
+    parser = commands.add_parser(
+        "doctor",
+        help="what this machine offers and which kernels run",
+        description="Tells the CPU's features, the kernel chosen for each operator, the state of the front doors of "
+        "torch and ONNX Runtime, the GPU, and which data sets were found. Exit code 1 if the 1-bit kernels cannot run.",
+    )
+    parser.add_argument("--root", metavar="DIR", help="where the data sets are (default: $ONEBIT_DATA, then a cache)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Ask every part, print, and say with the exit code whether the 1-bit kernels can run."""
+    facts: dict[str, Any] = {
+        "onebit": onebit.__version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "machine": f"{platform.system()} {platform.machine()}, {torch.get_num_threads()} threads",
+    }
+    facts |= native_facts()
+    facts["onnxruntime"] = onnxruntime_facts()
+    facts["gpu"] = gpu_facts()
+    facts["data"] = data_facts(args.root)
+    facts["extras"] = {
+        extra: [name for name in names if importlib.util.find_spec(name) is None] for extra, names in EXTRAS.items()
+    }
+    if args.json:
+        print(json.dumps(facts))
+    else:
+        print("\n".join(lines(facts)))
+    return 0 if facts["kernels"] else 1
+
+
+def native_facts() -> dict[str, Any]:
+    """The library, the CPU's features, and per operator the kernel chosen and all that could run."""
+    try:
+        from onebit import ops
+        from onebit.ops import native
+
+        door = ops.front_door()
+        return {
+            "library": str(native.library_path()),
+            "cpu": native.cpu_features(),
+            "kernels": {
+                op: {"chosen": native.active(op), "available": native.available_isas(op)} for op in native.operators()
+            },
+            "torch_front_door": f"{door.name}: {door.why}",
+        }
+    except OnebitError as error:
+        return {"library": str(error), "cpu": [], "kernels": {}, "torch_front_door": "none"}
+
+
+def onnxruntime_facts() -> str:
+    """Whether ONNX Runtime is there and takes our library."""
+    if importlib.util.find_spec("onnxruntime") is None:
+        return "not installed (pip install onebit[onnx])"
+    import onnxruntime
+
+    try:
+        from onebit.runtime import register
+
+        register(onnxruntime.SessionOptions())
+    except Exception as error:  # whatever ONNX Runtime raises is the finding
+        return f"{onnxruntime.__version__}, our library not accepted: {error}"
+    return f"{onnxruntime.__version__}, our library registered"
+
+
+def gpu_facts() -> str:
+    """The GPUs torch sees, or why it sees none."""
+    if torch.version.cuda is None:
+        return "none: this torch is built for the CPU only"
+    if not torch.cuda.is_available():
+        return f"none found by torch (CUDA {torch.version.cuda})"
+    return ", ".join(torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count()))
+
+
+def data_facts(root: str | None) -> dict[str, str]:
+    """For each data set where it would come from, without downloading."""
+    from onebit import data
+
+    return {name: data.locate(name, root=root) for name in data.names()}
+
+
+def lines(facts: dict[str, Any]) -> list[str]:
+    """The report for a person."""
+    out = [f"{key:<12} {facts[key]}" for key in ("onebit", "python", "torch", "machine", "library")]
+    out.append(f"{'cpu':<12} {' '.join(facts['cpu']) or 'unknown'}")
+    out += [
+        f"{'kernel' if row == 0 else '':<12} {op:<10} {kernel['chosen']}  (can run: {', '.join(kernel['available'])})"
+        for row, (op, kernel) in enumerate(facts["kernels"].items())
+    ]
+    out += [f"{'torch door':<12} {facts['torch_front_door']}", f"{'onnxruntime':<12} {facts['onnxruntime']}"]
+    out.append(f"{'gpu':<12} {facts['gpu']}")
+    out += [
+        f"{'data' if row == 0 else '':<12} {name}: {where}" for row, (name, where) in enumerate(facts["data"].items())
+    ]
+    out += [
+        f"{'extra':<12} {extra}: {'complete' if not missing else 'missing ' + ', '.join(missing)}"
+        for extra, missing in facts["extras"].items()
+    ]
+    return out

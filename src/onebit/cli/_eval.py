@@ -1,0 +1,94 @@
+"""`onebit eval PATH --data NAME`: accuracy of a run (float) or of a packed file (1-bit) on a data set."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from onebit._errors import OptionError
+
+
+def add(commands: argparse._SubParsersAction[Any]) -> None:
+    """Add the command's parser."""
+    parser = commands.add_parser(
+        "eval",
+        help="accuracy of a run or of a packed file",
+        description="Measures the accuracy of a run's network (in floating point) or of a packed .onnx file (with "
+        "1-bit arithmetic) on the test pictures of a data set.",
+    )
+    parser.add_argument("path", metavar="PATH", help="a run folder, or an .onnx file written by onebit")
+    parser.add_argument("--data", metavar="NAME", required=True, help="the data set, for example mnist")
+    parser.add_argument("--split", choices=("test", "train"), default="test", help="which pictures (default: test)")
+    parser.add_argument("--root", metavar="DIR", help="where the data sets are (default: $ONEBIT_DATA, then a cache)")
+    parser.add_argument("--batch", metavar="N", type=int, default=256, help="pictures at a time (default: 256)")
+    parser.add_argument(
+        "--runtime",
+        choices=("torch", "onnxruntime", "onnxruntime-plain"),
+        default="torch",
+        help="what runs an .onnx file; onnxruntime-plain does without our library (default: torch)",
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure and print."""
+    from onebit import data
+
+    if args.batch < 1:
+        raise OptionError(f"--batch is {args.batch}; expected 1 or more.")
+    predict, kernels = network(args)
+    pictures = data.load(args.data, root=args.root, split=args.split)
+    correct, seconds = 0, 0.0
+    for start in range(0, len(pictures.labels), args.batch):
+        batch = pictures.images[start : start + args.batch]
+        begin = time.perf_counter()
+        logits = predict(batch)
+        seconds += time.perf_counter() - begin
+        correct += int((logits.argmax(1) == pictures.labels[start : start + args.batch]).sum())
+    count = len(pictures.labels)
+    result = {
+        "path": args.path,
+        "data": args.data,
+        "source": pictures.source,
+        "split": args.split,
+        "images": count,
+        "correct": correct,
+        "accuracy": correct / count,
+        "seconds": seconds,
+        "images_per_second": count / seconds,
+        "kernels": kernels(),
+    }
+    if args.json:
+        print(json.dumps(result))
+    else:
+        used = ", ".join(f"{op} {isa}" for op, isa in result["kernels"].items())  # type: ignore[attr-defined]
+        print(f"{args.path} on {args.data} ({args.split}, {pictures.source})")
+        print(f"accuracy {correct / count:.2%} ({correct:,} of {count:,})")
+        print(f"time     {seconds:.2f} s, {count / seconds:,.0f} images/s")
+        print(f"kernels  {used}")
+    return 0
+
+
+def network(args: argparse.Namespace) -> tuple[Callable[[Tensor], Tensor], Callable[[], dict[str, str]]]:
+    """What computes the logits of a batch of uint8 pictures, and what tells which kernels did it."""
+    if not args.path.endswith(".onnx"):
+        from onebit.training import load_run
+
+        if args.runtime != "torch":
+            raise OptionError(f"--runtime {args.runtime} runs .onnx files; {args.path!r} is a run folder.")
+        model, _ = load_run(args.path)
+        return torch.no_grad()(model), lambda: {"float32": f"torch {torch.__version__}"}
+    from onebit.runtime import OrtSession, load
+
+    if args.runtime == "torch":
+        packed = load(args.path)
+        return torch.no_grad()(packed), packed.kernels
+    session = OrtSession(args.path, native=args.runtime == "onnxruntime")
+    return session, session.kernels

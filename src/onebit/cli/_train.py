@@ -1,0 +1,51 @@
+"""`onebit train RECIPE`: run a recipe into a folder; Ctrl-C leaves a run that `--resume` continues."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from onebit._errors import OptionError
+
+
+def add(commands: argparse._SubParsersAction[Any]) -> None:
+    """Add the command's parser."""
+    parser = commands.add_parser(
+        "train",
+        help="train a recipe",
+        description="Trains a recipe (a name, or a YAML file) and writes a run folder: the recipe, metrics, "
+        "checkpoints, the best weights and a picture of the curves. Ctrl-C stops after saving; --resume goes on.",
+        epilog="example: onebit train mnist-mlp --set epochs=20 --set optimizer.lr=0.003 --out runs/mlp",
+    )
+    parser.add_argument("recipe", metavar="RECIPE", nargs="?", help="a recipe's name, or the path of a .yaml file")
+    parser.add_argument("--list", action="store_true", help="list the recipes and stop")
+    parser.add_argument(
+        "--set", metavar="KEY=VALUE", action="append", default=[], help="change one entry of the recipe (repeatable)"
+    )
+    parser.add_argument("--out", metavar="DIR", help="the run folder (default: runs/RECIPE)")
+    parser.add_argument("--root", metavar="DIR", help="where the data sets are (default: $ONEBIT_DATA, then a cache)")
+    parser.add_argument("--resume", action="store_true", help="go on with the interrupted run in --out")
+    parser.add_argument("--quiet", action="store_true", help="no live progress: one line per epoch, for logs")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train, then say where the run is and what it reached."""
+    from onebit import training
+
+    if args.list:
+        for name in training.recipe_names():
+            print(f"{name:<16} {training.Recipe.load(name).description}")
+        return 0
+    if args.recipe is None:
+        raise OptionError("onebit train needs a recipe. `onebit train --list` shows them.")
+    recipe = training.Recipe.load(args.recipe).override(*args.set)
+    out = Path(args.out or f"runs/{recipe.name}")
+    result = training.train(recipe, out, root=args.root, resume=args.resume, quiet=args.quiet)
+    print(
+        f"Best validation accuracy {result.best_accuracy:.2%} at epoch {result.best_epoch}; "
+        f"test accuracy there {result.test_accuracy:.2%}. Run folder: {out}"
+    )
+    print(f"Next: onebit convert {out} -o {out / 'model.onnx'}")
+    return 0

@@ -1,0 +1,163 @@
+"""Channel functions: elementwise nodes behind a dense layer, run on integers of our choice.
+
+If every node behind a sum works on each number alone, with constants that depend on the channel only, then all of
+them together are a function f_c(y) of one integer per channel, and running the captured nodes on integers gives f.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+
+from onebit.conversion._graph import (
+    LIKE,
+    PACK,
+    UNPACK,
+    WHERE,
+    aten,
+    calls,
+    constant,
+    elementwise,
+    shape_of,
+)
+from onebit.conversion._sums import Sums
+
+Chain = list[fx.Node]
+
+
+def chain_behind(module: fx.GraphModule, dense: fx.Node) -> Chain:
+    """All nodes that are a function of one channel of dense (N, ..., n), in the order they run; dense is the first."""
+    chain, shape = [dense], shape_of(dense)
+    if shape is None:
+        return chain
+    found = {dense}
+    for node in module.graph.nodes:
+        if _keeps_channels(module, node, found, shape):
+            found.add(node)
+            chain.append(node)
+    return chain
+
+
+def _keeps_channels(module: fx.GraphModule, node: fx.Node, found: set[fx.Node], shape: tuple[Any, ...]) -> bool:
+    inputs = node.all_input_nodes
+    if node.op != "call_function" or not any(source in found for source in inputs):
+        return False
+    if calls(node, PACK):
+        return True
+    if calls(node, UNPACK):
+        return node.args[0] in found
+    if shape_of(node) != shape:
+        return False
+    if calls(node, aten.batch_norm.default, aten.prelu.default):  # their channels are dim 1, ours the last
+        return len(shape) == 2 and node.args[0] in found and all(s in found or s.op == "get_attr" for s in inputs)
+    if not elementwise(node):
+        return False
+    return all(source in found or _per_channel(constant(module, source), shape) for source in inputs)
+
+
+def _per_channel(value: Tensor | None, shape: tuple[Any, ...]) -> bool:
+    """True for a constant that varies along the last dimension only."""
+    if value is None or value.ndim > len(shape):
+        return False
+    return value.numel() == 1 or (value.shape[-1] == value.numel() == shape[-1])
+
+
+class ChannelFunction:
+    """f(y), (m, n) integers -> (m, n) numbers at `result`, for a chain of captured nodes.
+
+    The nodes run as captured, in float32, on v = y*scale + bias: where the float network holds the same v, f gives
+    its bits at ties too. Where it does not (sums.real), they run in float64 on the real v.
+    """
+
+    def __init__(self, module: fx.GraphModule, chain: Sequence[fx.Node], result: fx.Node, sums: Sums) -> None:
+        self.module, self.sums = module, sums
+        needed = _ancestors(result, set(chain))
+        self.dense, self.result = chain[0], result
+        self.nodes = [node for node in chain[1:] if node in needed]
+        self.rank = len(shape_of(self.dense) or ())
+
+    def __call__(self, y: Tensor) -> Tensor:
+        """The numbers at `result` for the integers y."""
+        return self.trace(y)[self.result].reshape(y.shape)
+
+    def trace(self, y: Tensor) -> dict[fx.Node, Tensor]:
+        """What every node of the chain gives for the integers y (m, n)."""
+        scale, bias = self.sums.real or (self.sums.scale, self.sums.bias)
+        shaped = y.reshape(y.shape[0], *[1] * (self.rank - 2), y.shape[1])
+        values = {self.dense: shaped.to(scale.dtype) * scale + bias}
+        for node in self.nodes:
+            values[node] = self._run(node, values)
+        return values
+
+    def _run(self, node: fx.Node, values: dict[fx.Node, Tensor]) -> Tensor:
+        if calls(node, PACK):  # a sign stays a number here; unpack then has nothing to do
+            x = values[node.args[0]]  # type: ignore[index]
+            return torch.where(x < 0, -1.0, 1.0)
+        if calls(node, UNPACK):
+            return values[node.args[0]]  # type: ignore[index]
+        args = fx.node.map_arg(node.args, lambda n: self._operand(n, values))
+        kwargs = {key: self._wide(value) for key, value in node.kwargs.items()}
+        result: Tensor = node.target(*args, **kwargs)  # type: ignore[operator]
+        return result
+
+    def _operand(self, node: fx.Node, values: dict[fx.Node, Tensor]) -> Any:
+        return values[node] if node in values else self._wide(constant(self.module, node))
+
+    def _wide(self, value: Any) -> Any:
+        """In float64 runs, float32 constants and casts become float64."""
+        if self.sums.real is None:
+            return value
+        if isinstance(value, Tensor) and value.dtype == torch.float32:
+            return value.double()
+        return torch.float64 if value is torch.float32 else value
+
+
+def _ancestors(result: fx.Node, within: set[fx.Node]) -> set[fx.Node]:
+    found, todo = set(), [result]
+    while todo:
+        node = todo.pop()
+        if node in within and node not in found:
+            found.add(node)
+            todo.extend(node.all_input_nodes)
+    return found
+
+
+_MONOTONE = frozenset(
+    {
+        *(aten.add.Tensor, aten.sub.Tensor, aten.rsub.Scalar, aten.mul.Tensor, aten.neg.default),
+        *(aten.clamp.default, aten.clamp_min.default, aten.clamp_max.default, aten.clip.default),
+        *(aten.relu.default, aten.hardtanh.default, aten.batch_norm.default, aten.sign.default),
+        *(aten._to_copy.default, aten.to.dtype, aten.minimum.default, aten.maximum.default),
+        *(aten.lt.Scalar, aten.le.Scalar, aten.gt.Scalar, aten.ge.Scalar),
+        *(PACK, UNPACK, *WHERE, *LIKE),
+    }
+)
+
+
+def why_not_monotone(function: ChannelFunction) -> str:
+    """The node that spoils the proof that f is monotone in y, per channel; "" if the proof holds.
+
+    Each operator of the list, with one operand that depends on y and finite constants elsewhere, is monotone in that
+    operand: over the reals by inspection, in floats because rounding is monotone (u <= v implies fl(u) <= fl(v)),
+    two-valued ones because a comparison with a constant changes once. Division qualifies with a constant divisor.
+    Compositions of monotone functions are monotone. Values must also be finite, so that no 0 * inf makes a NaN:
+    they are if they are finite at both ends of the range, since each is monotone in y as well.
+    """
+    inside = {function.dense, *function.nodes}
+    for node in function.nodes:
+        depending = [a for a in node.args if a in inside]
+        listed = node.target in _MONOTONE or (calls(node, aten.div.Tensor) and node.args[0] in inside)
+        if not listed or (len(depending) != 1 and node.target not in LIKE):
+            return f"no proof that {node.name} ({node.target}) is monotone"
+    ends = function.sums.integers(0, function.sums.count)[[0, -1]] if function.sums.count < 3 else _ends(function.sums)
+    for node, value in function.trace(ends).items():
+        if not bool(value.isfinite().all()):
+            return f"{node.name} overflows"
+    return ""
+
+
+def _ends(sums: Sums) -> Tensor:
+    return torch.stack([sums.lowest, sums.lowest + sums.step * (sums.count - 1)])

@@ -1,0 +1,66 @@
+"""convert: capture, passes, packed model, proof on the example."""
+
+from __future__ import annotations
+
+from torch import Tensor, fx, nn
+
+from onebit._errors import ConversionError
+from onebit.conversion import passes
+from onebit.conversion._capture import capture
+from onebit.conversion._layer import layer_of
+from onebit.conversion._verify import compare
+from onebit.runtime import InputSpec, PackedModel
+
+
+def convert(model: nn.Module, example: Tensor) -> PackedModel:
+    """The packed network of a trained model: binary layers on 1-bit arithmetic, the rest as float operators.
+
+    model: any torch.nn.Module in float32 on the CPU that maps one tensor to one tensor; it is captured in evaluation
+    mode and left as it was. example: (N, ...) uint8 pixels 0..255 or float32; real inputs make the proof worth more.
+
+    Layers whose weights are -1 and +1 (up to a scale per output) and whose inputs are signs or affine functions of
+    uint8 pixels become binary, whoever wrote them; `PackedModel.explain()` says of every layer what it became, or why
+    it stayed float. Raises ConversionError if the model cannot be captured, holds an operator that the runtime lacks,
+    or if the packed network disagrees with it on the example (see `verify`).
+    """
+    captured = capture(model, example)
+    lowered = lower(captured)
+    layers = [layer for layer in map(layer_of, lowered.graph.nodes) if layer is not None]
+    packed = PackedModel(_bare(lowered), InputSpec((None, *example.shape[1:]), example.dtype))
+    report = compare(model, captured, layers, packed, example)
+    if not report.ok:
+        raise ConversionError(
+            f"The packed network disagrees with {type(model).__name__} on the example, so it is not returned:\n{report}"
+        )
+    return packed
+
+
+def lower(captured: fx.GraphModule) -> fx.GraphModule:
+    """Runs the passes; the result's dense nodes carry their Layer in meta["layer"]."""
+    module = captured
+    for step in (*passes.CLEANING, *passes.RECOGNITION):
+        module = step(module)
+    known = -1
+    while known != (known := _count(module)):
+        for step in passes.PACKING:
+            module = step(module)
+    for step in passes.FINISHING:
+        module = step(module)
+    return module
+
+
+def _count(module: fx.GraphModule) -> int:
+    return sum(layer_of(node) is not None for node in module.graph.nodes)
+
+
+def _bare(module: fx.GraphModule) -> fx.GraphModule:
+    """The graph alone: no captured values in the metadata, and no tensor shared with the model."""
+    graph = fx.Graph()
+    graph.output(graph.graph_copy(module.graph, {}))
+    for node in graph.nodes:
+        node.meta = {"onebit": node.meta["onebit"]} if "onebit" in node.meta else {}
+    bare = fx.GraphModule(module, graph)
+    for owner in bare.modules():
+        for name, tensor in [*owner.named_buffers(recurse=False)]:
+            setattr(owner, name, tensor.clone())
+    return bare

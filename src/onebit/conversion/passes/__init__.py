@@ -1,0 +1,28 @@
+"""The passes, in the order they run. Each is a pure function of a graph; its docstring is the proof that it may run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import fx
+
+from onebit.conversion.passes._binarize import cancel_surrogates as cancel_surrogates
+from onebit.conversion.passes._binarize import recognise_binarize as recognise_binarize
+from onebit.conversion.passes._bits import fold_thresholds as fold_thresholds
+from onebit.conversion.passes._clean import drop_identities as drop_identities
+from onebit.conversion.passes._clean import fold_constants as fold_constants
+from onebit.conversion.passes._clean import unify_batch_norm as unify_batch_norm
+from onebit.conversion.passes._clean import unify_linear as unify_linear
+from onebit.conversion.passes._clean import unify_reshapes as unify_reshapes
+from onebit.conversion.passes._dense import match_dense as match_dense
+from onebit.conversion.passes._explain import explain_layers as explain_layers
+from onebit.conversion.passes._floats import spell_floats as spell_floats
+from onebit.conversion.passes._scores import expand_batch_norm as expand_batch_norm
+from onebit.conversion.passes._scores import fold_epilogue as fold_epilogue
+
+Pass = Callable[[fx.GraphModule], fx.GraphModule]
+
+CLEANING: tuple[Pass, ...] = (drop_identities, fold_constants, unify_batch_norm, unify_linear, unify_reshapes)
+RECOGNITION: tuple[Pass, ...] = (recognise_binarize, cancel_surrogates)
+PACKING: tuple[Pass, ...] = (match_dense, fold_thresholds)  # repeated: a threshold can make the next layer binary
+FINISHING: tuple[Pass, ...] = (fold_epilogue, expand_batch_norm, spell_floats, explain_layers)

@@ -1,0 +1,144 @@
+"""Binary matrix products: linear on signs or on pixels becomes onebit.dense_float or onebit.dense_u8_float."""
+
+from __future__ import annotations
+
+from dataclasses import replace as replace_in
+
+import torch
+from torch import Tensor, fx
+
+from onebit.conversion._graph import (
+    DENSE,
+    DENSE_U8,
+    UNPACK,
+    add_constant,
+    args_of,
+    aten,
+    calls,
+    constant,
+    copy_of,
+    dtype_of,
+    finished,
+    layer_name,
+    replace,
+)
+from onebit.conversion._layer import Layer
+from onebit.conversion._pixels import PixelMap, pixel_map
+from onebit.conversion._sums import MANTISSA, Sums, bias_is_exact, of_pixels, of_signs
+from onebit.conversion._thresholds import NotBinary
+from onebit.conversion._weights import BinaryWeights, binary_weights
+
+
+def match_dense(module: fx.GraphModule) -> fx.GraphModule:
+    """linear(unpack(p), a * S, b)  becomes  dense_float(p, S, scale=a, bias=b), S of signs; likewise on pixels.
+
+    dense_float gives float(y) * a + b of the exact integer y = sum_k x_k * S_k. If a is a power of two and y + b is
+    exact in float32 (`bias_is_exact`; always for b = 0 below 2**24 inputs), the float product has no rounding in any
+    order of summation, so the bits are equal. On pixels x = slope * p + offset with integers, sum(x * S) =
+    slope * sum(p * S) + offset * sum(S), all integers below 2**24: equal again.
+    Everything else rounds in the float model at every addition. Then the operator is the more exact of the two,
+    the layer says so, and verify counts the differences. What does not match stays and keeps the reason.
+    """
+    module = copy_of(module)
+    for node in list(module.graph.nodes):
+        if not calls(node, aten.linear.default):
+            continue
+        try:
+            _match(module, node)
+        except NotBinary as reason:
+            node.meta["why"] = str(reason)
+    return finished(module)
+
+
+def _match(module: fx.GraphModule, node: fx.Node) -> None:
+    x, weight_node, bias_node = (*args_of(node), None)[:3]
+    weight, bias = constant(module, weight_node), constant(module, bias_node)
+    if weight is None or (bias is None and bias_node is not None) or not isinstance(x, fx.Node):
+        raise NotBinary("its weights depend on the input")
+    weights = binary_weights(weight)
+    bias = torch.zeros(len(weight)) if bias is None else bias
+    negated = calls(x, aten.neg.default) and calls(x.args[0], UNPACK)
+    if negated:  # (-x) @ S = x @ (-S)
+        x, weights = args_of(x)[0], BinaryWeights(-weights.signs, weights.scale, weights.note)
+    if calls(x, UNPACK):
+        words = args_of(x)[0]
+        sums, operator = replace_in(_sums_of_signs(node, x, weights, bias), negated=negated), DENSE["float"]
+    else:
+        pixels = pixel_map(module, x)
+        if pixels is None:
+            raise NotBinary(_not_binary(x))
+        words = _reshaped(module, node, pixels)
+        sums, operator = _sums_of_pixels(node, pixels, weights, bias), DENSE_U8["float"]
+    layer = Layer(
+        layer_name(node, weight_node), sums, "", sums.scale, sums.bias, f"{sums.note or 'exact'}: integer sums"
+    )
+    with module.graph.inserting_before(node):
+        new = write_dense(module, operator, words, pack_rows(module, weight_node, weights.signs), layer)
+    replace(node, new)
+
+
+def _sums_of_signs(node: fx.Node, x: fx.Node, weights: BinaryWeights, bias: Tensor) -> Sums:
+    k = weights.signs.shape[1]
+    note, real = weights.note, None
+    if x.meta.get("rounded"):
+        note = "the float model's signs miss -1 and +1 by rounding"
+    if note:
+        real = (weights.scale.double(), bias.double())
+    elif not bias_is_exact(bias / weights.scale, k):
+        note = "the float model rounds its bias into the sums"
+    return Sums(k, *of_signs(weights.signs), weights.scale, bias, node.meta["captured"], note=note, real=real)
+
+
+def _sums_of_pixels(node: fx.Node, pixels: PixelMap, weights: BinaryWeights, bias: Tensor) -> Sums:
+    k, total = weights.signs.shape[1], weights.signs.double().sum(1)
+    scale = weights.scale.double() * pixels.slope
+    shift = weights.scale.double() * pixels.offset * total + bias.double()
+    largest = k * max(abs(pixels.slope) * 255, abs(pixels.slope * 255 + pixels.offset), abs(pixels.offset))
+    note, real = weights.note, None
+    if not pixels.exact:
+        note = "first layer agrees up to the float model's own rounding of normalised pixels"
+    elif largest >= MANTISSA:
+        note = f"float32 sums of {k:,} pixels round"
+    if note:
+        real = (scale, shift)
+    elif not bias_is_exact(bias / weights.scale, largest):
+        note = "the float model rounds its bias into the sums"
+    captured = node.meta["captured"]
+    lattice = of_pixels(weights.signs)
+    return Sums(k, *lattice, scale.float(), shift.float(), captured, pixels=True, note=note, real=real)
+
+
+def _reshaped(module: fx.GraphModule, node: fx.Node, pixels: PixelMap) -> fx.Node:
+    """The pixels themselves, in the layer's shape."""
+    source = pixels.source
+    with module.graph.inserting_before(node):
+        for step in pixels.reshapes:
+            source = module.graph.call_function(aten.reshape.default, (source, step.args[1]))
+    return source
+
+
+def _not_binary(x: fx.Node) -> str:
+    why = x.meta.get("refused") or x.meta.get("why")
+    if why:
+        return f"its input is not binary: {why}"
+    if x.op == "placeholder" or dtype_of(x) != torch.float32:
+        return f"the model takes {dtype_of(x)}; give convert raw uint8 pixels and normalise them inside the model"
+    return f"its input {layer_name(x)} ({x.target}) is not binary; put a sign, onebit.quantizers.Sign(), before it"
+
+
+def pack_rows(module: fx.GraphModule, weight: fx.Node, signs: Tensor) -> fx.Node:
+    """A constant: the rows of signs (n, k) packed as the kernels read them."""
+    words = torch.ops.onebit.pack(signs)
+    handle = torch.ops.onebit.pack_weights(words, signs.shape[1])
+    return add_constant(module, f"{layer_name(weight, weight)}_weights", handle, weight)
+
+
+def write_dense(
+    module: fx.GraphModule, operator: torch._ops.OpOverload, x: fx.Node, weights: fx.Node, layer: Layer
+) -> fx.Node:
+    """A call of a dense operator with float epilogue, at the insertion point."""
+    scale = add_constant(module, f"{layer.name}_scale", layer.scale)
+    bias = add_constant(module, f"{layer.name}_bias", layer.bias)
+    node = module.graph.call_function(operator, (x, weights, layer.sums.n, layer.sums.k, scale, bias))
+    node.meta["layer"] = layer
+    return node

@@ -1,0 +1,58 @@
+"""Float operators that the runtime lacks, said in those that it has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import fx
+
+from onebit.conversion._graph import PACK, UNPACK, args_of, aten, copy_of, dtype_of, finished, replace, shape_of
+
+Rewrite = Callable[[fx.Node], fx.Node]
+
+
+def spell_floats(module: fx.GraphModule) -> fx.GraphModule:
+    """neg, clip, leaky_relu and torch.sign  become  products, clamps and signs; every value is kept.
+
+    neg(x) = x * -1 flips the sign bit in both forms. clip is clamp by another name.
+    leaky_relu(x) = relu(x) + min(x, 0) * slope: one summand is always 0, so the sum does not round.
+    sign(x) = (b(x) - b(-x)) / 2 with b = binarize: (1 + 1) / 2, (1 - 1) / 2 and (-1 - 1) / 2 for x > 0, = 0, < 0.
+    """
+    module = copy_of(module)
+    for node in list(module.graph.nodes):
+        rewrite = _REWRITES.get(node.target) if node.op == "call_function" and not node.kwargs else None
+        if rewrite is not None and str(dtype_of(node)) == "torch.float32":
+            with module.graph.inserting_before(node):
+                replace(node, rewrite(node))
+    return finished(module)
+
+
+def _neg(node: fx.Node) -> fx.Node:
+    return node.graph.call_function(aten.mul.Tensor, (node.args[0], -1.0))
+
+
+def _clip(node: fx.Node) -> fx.Node:
+    return node.graph.call_function(aten.clamp.default, node.args)
+
+
+def _leaky_relu(node: fx.Node) -> fx.Node:
+    call, (x, slope) = node.graph.call_function, (*node.args, 0.01)[:2]
+    below = call(aten.mul.Tensor, (call(aten.clamp.default, (x, None, 0.0)), slope))
+    return call(aten.add.Tensor, (call(aten.relu.default, (x,)), below))
+
+
+def _sign(node: fx.Node) -> fx.Node:
+    call, (x,) = node.graph.call_function, args_of(node)
+    k = int((shape_of(x) or (0,))[-1])
+    positive = call(UNPACK, (call(PACK, (x,)), k))
+    negative = call(UNPACK, (call(PACK, (call(aten.mul.Tensor, (x, -1.0)),)), k))
+    return call(aten.mul.Tensor, (call(aten.sub.Tensor, (positive, negative)), 0.5))
+
+
+_REWRITES: dict[object, Rewrite] = {
+    aten.neg.default: _neg,
+    aten.clip.default: _clip,
+    aten.leaky_relu.default: _leaky_relu,
+    aten.sign.default: _sign,
+    aten.sgn.default: _sign,
+}

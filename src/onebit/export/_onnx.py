@@ -1,0 +1,150 @@
+"""A packed graph as an ONNX model, node for node. Packed tensors are bytes: the little-endian bytes of the words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import onnx
+import torch
+from onnx import helper, numpy_helper
+from torch import Tensor, fx
+
+import onebit
+from onebit._errors import ConversionError
+from onebit.export._float_ops import WRITERS
+from onebit.export._functions import IR_VERSION, OPSET, functions
+from onebit.export._nodes import buffer, integer, label, note, source
+from onebit.export._operators import BY_TARGET, DOMAIN, DOMAIN_VERSION, Operator
+from onebit.export._spec import InputSpec
+from onebit.export._trace import Value, trace
+
+INPUT, OUTPUT, BATCH = "input", "output", "N"
+_ELEMENT = {
+    torch.uint8: onnx.TensorProto.UINT8,
+    torch.int8: onnx.TensorProto.INT8,
+    torch.int32: onnx.TensorProto.INT32,
+    torch.int64: onnx.TensorProto.INT64,
+    torch.float32: onnx.TensorProto.FLOAT,
+}
+
+
+def to_onnx(graph_module: fx.GraphModule, spec: InputSpec) -> onnx.ModelProto:
+    """The model; raises ConversionError, naming the node, if something in the graph cannot be written."""
+    writer = GraphWriter(graph_module, spec)
+    for node in graph_module.graph.nodes:
+        if node.op == "call_function":
+            writer.write(node)
+    used = {node.op_type for node in writer.nodes if node.domain == DOMAIN}
+    model = helper.make_model(
+        writer.graph(),
+        opset_imports=[helper.make_opsetid("", OPSET), helper.make_opsetid(DOMAIN, DOMAIN_VERSION)],
+        ir_version=IR_VERSION,
+        functions=functions(used),
+        producer_name="onebit",
+        producer_version=onebit.__version__,
+    )
+    facts = {"version": onebit.__version__, "input": str(spec), "operators": " ".join(sorted(used))}
+    helper.set_model_props(model, {f"onebit.{key}": value for key, value in facts.items()})
+    return model
+
+
+class GraphWriter:
+    """Turns nodes of the packed graph into ONNX nodes, one for one, and their buffers into initializers."""
+
+    def __init__(self, module: fx.GraphModule, spec: InputSpec) -> None:
+        self.values = trace(module, spec)
+        self.nodes: list[onnx.NodeProto] = []
+        self._module, self._spec = module, spec
+        self._initializers: dict[str, onnx.TensorProto] = {}
+        self._result = next(source(node) for node in module.graph.nodes if node.op == "output")
+
+    def write(self, node: fx.Node) -> None:
+        """One call_function node."""
+        operator = BY_TARGET.get(str(node.target))
+        if operator is None:
+            WRITERS[str(node.target)](self, node)
+        else:
+            self._write_operator(node, operator)
+
+    def name(self, node: fx.Node) -> str:
+        """The ONNX name of a node's value. fx names hold no dot, so the names made here cannot meet one."""
+        if node.op == "get_attr":
+            return self._initializer(f"{node.target}.value", buffer(self._module, node))
+        return INPUT if node.op == "placeholder" else OUTPUT if node is self._result else f"{node.name}.out"
+
+    def add(self, node: fx.Node, op_type: str, inputs: list[str], domain: str = "", **attributes: Any) -> None:
+        """Appends the ONNX node of an fx node."""
+        outputs = [self.name(node)]
+        self.nodes.append(
+            helper.make_node(
+                op_type, inputs, outputs, name=label(node), doc_string=note(node), domain=domain, **attributes
+            )
+        )
+
+    def constant(self, node: fx.Node, role: str, value: Tensor) -> str:
+        """An initializer of this node's own; returns its name."""
+        return self._initializer(f"{node.name}.{role}", value)
+
+    def scalar(self, node: fx.Node, role: str, value: Any) -> str:
+        """A number as a float32 initializer; "" for None, which is how ONNX leaves an input out."""
+        if value is None:
+            return ""
+        if not isinstance(value, int | float):
+            raise ConversionError(f"{label(node)} ({node.target}): {role} is {value!r}; expected a number.")
+        return self.constant(node, role, torch.tensor(float(value), dtype=torch.float32))
+
+    def float_operand(self, node: fx.Node, index: int) -> str:
+        """Argument `index`, a float32 tensor or a number: ONNX has no implicit conversion between dtypes."""
+        found = node.args[index]
+        if not isinstance(found, fx.Node):
+            return self.scalar(node, f"argument{index}", found)
+        dtype = buffer(self._module, found).dtype if found.op == "get_attr" else self.values[found.name].dtype
+        if dtype != torch.float32:
+            raise ConversionError(f"{label(node)} ({node.target}): takes {dtype}; convert it to float32 before.")
+        return self.name(found)
+
+    def element_type(self, dtype: torch.dtype) -> int:
+        """ONNX's number for a dtype."""
+        return int(_ELEMENT[dtype])
+
+    def graph(self) -> onnx.GraphProto:
+        """The finished graph, with shapes on every edge."""
+        inner = [n for n in self._module.graph.nodes if n.op == "call_function" and n is not self._result]
+        dims = [BATCH if size is None else size for size in self._spec.shape]
+        return helper.make_graph(
+            self.nodes,
+            "packed",
+            [helper.make_tensor_value_info(INPUT, _ELEMENT[self._spec.dtype], dims)],
+            [self._info(self._result)],
+            initializer=list(self._initializers.values()),
+            value_info=[self._info(node) for node in inner],
+            doc_string=f"A Binarized Neural Network with packed weights; takes {self._spec}, N is the batch.",
+        )
+
+    def _write_operator(self, node: fx.Node, operator: Operator) -> None:
+        if not operator.is_dense:
+            sizes = {"k": integer(node, 1)} if operator.attributes else {}
+            self.add(node, operator.onnx_name, [self.name(source(node))], DOMAIN, **sizes)
+            return
+        n, k = integer(node, 2), integer(node, 3)
+        handle = source(node, 1)
+        rows = torch.ops.onebit.unpack_weights(buffer(self._module, handle), n, k)
+        weights = self._initializer(f"{handle.target}.value", rows.view(torch.uint8))
+        channels = [self.name(source(node, 4 + i)) for i in range(len(operator.constants))]
+        self.add(node, operator.onnx_name, [self.name(source(node)), weights, *channels], DOMAIN, n=n, k=k)
+
+    def _initializer(self, name: str, value: Tensor) -> str:
+        if name not in self._initializers:
+            self._initializers[name] = numpy_helper.from_array(value.cpu().contiguous().numpy(), name)
+        return name
+
+    def _info(self, node: fx.Node) -> onnx.ValueInfoProto:
+        element, shape = _wire(self.values[node.name])
+        return helper.make_tensor_value_info(self.name(node), element, [BATCH, *shape])
+
+
+def _wire(value: Value) -> tuple[int, tuple[int, ...]]:
+    """Element type and shape in the file: packed words are 8 bytes each."""
+    if value.bits is None:
+        return int(_ELEMENT[value.dtype]), value.shape
+    return int(onnx.TensorProto.UINT8), (*value.shape[:-1], 8 * value.shape[-1])

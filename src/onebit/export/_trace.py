@@ -1,0 +1,113 @@
+"""What a packed graph is: one input, operators of domain `onebit`, a short list of float operators, one output.
+
+This is the contract between conversion (which builds such graphs), the runtime (which runs them) and the writer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from onebit._errors import ConversionError
+from onebit._registry import unknown_name
+from onebit.export._nodes import buffer, integer, label, source
+from onebit.export._operators import BY_TARGET, FLOAT_TARGETS
+from onebit.export._spec import InputSpec
+
+_BATCH = 3  # not 1, which broadcasts, and not a size that a layer is likely to have
+
+
+@dataclass(frozen=True)
+class Value:
+    """What flows along one edge: shape per example (without the batch), dtype, and the bit count if it is packed."""
+
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+    bits: int | None = None  # K of a packed value, whose last dimension is then ceil(K / 64) words
+
+    @property
+    def rows(self) -> int:
+        """Number of dot products per example and output channel."""
+        return torch.Size(self.shape[:-1]).numel()
+
+
+def trace(module: fx.GraphModule, spec: InputSpec) -> dict[str, Value]:
+    """What every node gives, by node name, found with fake tensors (nothing is computed).
+
+    Raises ConversionError, naming the node, if the graph is not a packed one.
+    """
+    _check_ends(module.graph)
+    for node in module.graph.nodes:
+        _check_target(node)
+    with FakeTensorMode(allow_non_fake_inputs=True) as fake:
+        tracer = _Tracer(module)
+        tracer.run(fake.from_tensor(spec.example(_BATCH)))
+    return tracer.values
+
+
+def _check_ends(graph: fx.Graph) -> None:
+    inputs = [node for node in graph.nodes if node.op == "placeholder"]
+    results = [node.args[0] for node in graph.nodes if node.op == "output"]
+    if len(inputs) != 1 or len(results) != 1 or not isinstance(results[0], fx.Node) or results[0] in inputs:
+        raise ConversionError(
+            f"A packed graph computes one output from one input; this one takes {inputs} and gives {results}."
+        )
+
+
+def _check_target(node: fx.Node) -> None:
+    if node.op in ("call_method", "call_module"):
+        raise ConversionError(f"{label(node)}: a packed graph calls functions only, not {node.op} {node.target!r}.")
+    if node.op == "call_function" and str(node.target) not in {*BY_TARGET, *FLOAT_TARGETS}:
+        hint = unknown_name("operator of a packed graph", str(node.target), [*BY_TARGET, *FLOAT_TARGETS])
+        raise ConversionError(f"{label(node)}: {hint}")
+
+
+class _Tracer(fx.Interpreter):
+    """Runs the graph once and keeps what flows; knows which values are packed, so none is read as numbers."""
+
+    def __init__(self, module: fx.GraphModule) -> None:
+        super().__init__(module)
+        self.extra_traceback = False  # our messages name the node; a dump of the graph below them helps nobody
+        self.values: dict[str, Value] = {}
+
+    def run_node(self, n: fx.Node) -> Any:
+        if n.op == "get_attr":
+            return buffer(self.module, n)
+        if n.op != "placeholder":
+            self._check_packing(n)
+        try:
+            result = super().run_node(n)
+        except Exception as error:  # a fake kernel may raise anything; all of it means that the graph is wrong
+            raise ConversionError(f"{label(n)} ({n.target}): {error}") from error
+        if n.op != "output":
+            self.values[n.name] = self._value(n, result)
+        return result
+
+    def _value(self, node: fx.Node, result: Any) -> Value:
+        if not isinstance(result, Tensor) or result.ndim == 0 or result.shape[0] != _BATCH:
+            got = tuple(result.shape) if isinstance(result, Tensor) else type(result).__name__
+            raise ConversionError(
+                f"{label(node)} ({node.target}): gives {got} for a batch of {_BATCH}; dimension 0 must stay the batch, "
+                "so write -1 for it where a shape is given."
+            )
+        found = BY_TARGET.get(str(node.target))
+        bits = None
+        if found is not None and found.gives_words:
+            bits = self.values[source(node).name].shape[-1] if found.row == "pack" else integer(node, 2)
+        return Value(tuple(result.shape[1:]), result.dtype, bits)
+
+    def _check_packing(self, node: fx.Node) -> None:
+        """Operators on packed bits take packed bits of their k; all others take numbers."""
+        found = BY_TARGET.get(str(node.target))
+        wanted = found is not None and found.takes_words
+        for given in (n for n in node.all_input_nodes if n.name in self.values):
+            bits = self.values[given.name].bits
+            if (bits is not None) != wanted:
+                got, need = ("packed bits", "numbers") if bits is not None else ("numbers", "packed bits")
+                raise ConversionError(f"{label(node)} ({node.target}): takes {need}, but {label(given)} gives {got}.")
+            if found is not None and wanted and bits != (k := integer(node, 1 if found.row == "unpack" else 3)):
+                raise ConversionError(f"{label(node)}: has k={k}, but {label(given)} gives {bits} bits.")

@@ -1,0 +1,42 @@
+"""Architectures by name; what is registered is what tests, recipes and the command line iterate over."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from torch import nn
+
+from onebit._registry import Registry, unknown_name
+
+MODELS: Registry[Callable[..., nn.Module]] = Registry("model")
+Build = TypeVar("Build", bound=Callable[..., nn.Module])
+
+
+def register(name: str) -> Callable[[Build], Build]:
+    """Decorator that adds a function returning a model; its keyword arguments are the model's options."""
+
+    def add(build: Build) -> Build:
+        MODELS.register(name)(build)
+        return build
+
+    return add
+
+
+def names() -> list[str]:
+    """The names that `create` takes, sorted."""
+    return list(MODELS)
+
+
+def create(name: str, **options: Any) -> nn.Module:
+    """A new model of that name, freshly initialised; options are the keyword arguments of its function.
+
+    Raises UnknownName for a name or an option that does not exist, with the near miss.
+    """
+    build = MODELS[name]
+    known = inspect.signature(build).parameters
+    for option in options:
+        if option not in known:
+            raise unknown_name(f"option of model {name!r}", option, known)
+    return build(**options)

@@ -1,0 +1,99 @@
+"""The multi-layer perceptron of the paper, for pictures of one fixed size."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from onebit._errors import OptionError
+from onebit.models._catalog import register
+from onebit.nn import BinaryLinear, Pixels
+from onebit.quantizers import resolve
+
+
+def _layer(inputs: int, outputs: int, weights: str | None) -> OrderedDict[str, nn.Module]:
+    """Linear and batch norm with the paper's constants (eps 1e-4, momentum 0.1); no bias, the norm has one."""
+    linear = BinaryLinear(inputs, outputs, weight_quantizer=weights)
+    return OrderedDict(linear=linear, norm=nn.BatchNorm1d(outputs, eps=1e-4, momentum=0.1))
+
+
+class MLP(nn.Sequential):
+    """pixels, dropout, [linear, batch norm, sign, dropout] for each hidden width, linear, batch norm.
+
+    uint8 (N, 1, H, W) or (N, inputs) -> real scores (N, classes). The first layer sees pixels, every later one signs;
+    no layer has float weights. Dropout acts in training only, so a trained network is exactly
+    Pixels -> [linear -> batch norm -> sign] ... -> linear -> batch norm.
+    """
+
+    def __init__(
+        self,
+        hidden: Sequence[int],
+        inputs: int,
+        classes: int,
+        dropout: tuple[float, float],
+        activation: str,
+        weights: str | None,
+    ) -> None:
+        super().__init__(OrderedDict(flatten=nn.Flatten(), pixels=Pixels(), dropout=nn.Dropout(dropout[0])))
+        for depth, width in enumerate(hidden, start=1):
+            block = _layer(inputs, width, weights)
+            block["sign"] = _activation(activation)
+            block["dropout"] = nn.Dropout(dropout[1])
+            self.add_module(f"hidden{depth}", nn.Sequential(block))
+            inputs = width
+        self.add_module("output", nn.Sequential(_layer(inputs, classes, weights)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Uint8 (N, ...) -> (N, classes)."""
+        for step in self:
+            x = step(x)
+        return x
+
+
+def _activation(name: str) -> nn.Module:
+    quantizer = resolve(name)
+    if quantizer is None:
+        raise OptionError("mlp: activation is None. Expected the name of a quantizer, such as 'sign'.")
+    return quantizer
+
+
+@register("mlp")
+def mlp(
+    hidden: Sequence[int] = (4096, 4096, 4096),
+    inputs: int = 784,
+    classes: int = 10,
+    dropout: tuple[float, float] = (0.2, 0.5),
+    activation: str = "sign",
+    weights: str | None = "sign",
+) -> MLP:
+    """The paper's network for MNIST (arXiv:1602.02830): three hidden layers of 4096, 36.8 million weights.
+
+    hidden: width of each hidden layer.  inputs: pixels per picture.  classes: outputs.
+    dropout: probability at the pixels, and after every hidden layer.
+    activation, weights: names of quantizers; weights=None keeps float weights.
+    """
+    _check(hidden, inputs, classes, dropout)
+    return MLP(hidden, inputs, classes, dropout, activation, weights)
+
+
+@register("mlp-small")
+def mlp_small(
+    hidden: Sequence[int] = (1024, 1024),
+    inputs: int = 784,
+    classes: int = 10,
+    dropout: tuple[float, float] = (0.0, 0.0),
+    activation: str = "sign",
+    weights: str | None = "sign",
+) -> MLP:
+    """A smaller sibling that trains in a minute on two CPU cores; options as in `mlp`."""
+    return mlp(hidden, inputs, classes, dropout, activation, weights)
+
+
+def _check(hidden: Sequence[int], inputs: int, classes: int, dropout: tuple[float, float]) -> None:
+    widths = (inputs, *hidden, classes)
+    if any(type(width) is not int or width < 1 for width in widths):
+        raise OptionError(f"mlp: inputs, hidden and classes are {widths}. Expected positive whole numbers.")
+    if len(dropout) != 2 or not all(0 <= p < 1 for p in dropout):
+        raise OptionError(f"mlp: dropout is {dropout!r}. Expected two probabilities in [0, 1): pixels, hidden layers.")

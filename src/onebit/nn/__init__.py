@@ -1,0 +1,13 @@
+"""onebit.nn: layers and losses. Each is an ordinary torch module; batch normalisation is torch's own.
+
+This list is the public API. The package knows quantizers, not optimizers, models or conversion.
+"""
+
+from onebit.nn import functional as functional
+from onebit.nn._binary import BinaryLayer as BinaryLayer
+from onebit.nn._conv import BinaryConv2d as BinaryConv2d
+from onebit.nn._latent import binary_layers as binary_layers
+from onebit.nn._latent import latent_weights as latent_weights
+from onebit.nn._linear import BinaryLinear as BinaryLinear
+from onebit.nn._pixels import Pixels as Pixels
+from onebit.nn._squared_hinge import SquaredHinge as SquaredHinge

@@ -1,0 +1,57 @@
+"""What binary layers share: their quantizers, the start of the latent weights, the check of the input's dtype."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from onebit._errors import DtypeError
+from onebit.quantizers import Quantizer, resolve
+
+
+class BinaryLayer(nn.Module):
+    """Mixin in front of a torch layer that has a `weight`; every binary layer is an instance of it.
+
+    input_quantizer, weight_quantizer: None, a name of `onebit.quantizers.names()`, or an instance.
+    """
+
+    weight: Tensor
+    input_quantizer: Quantizer | None
+    weight_quantizer: Quantizer | None
+
+    def _set_quantizers(self, inputs: str | Quantizer | None, weights: str | Quantizer | None) -> None:
+        """Called after the torch layer's constructor, which has drawn the weights of a float layer."""
+        self.input_quantizer = resolve(inputs)
+        self.weight_quantizer = resolve(weights)
+        if self.weight_quantizer is not None:
+            self.reset_parameters()
+
+    def _reset_latent(self) -> None:
+        # getattr: torch's constructor resets the parameters before there are quantizers.
+        if getattr(self, "weight_quantizer", None) is not None:  # arXiv:1602.02830: the whole range of latent weights
+            nn.init.uniform_(self.weight, -1.0, 1.0)
+
+    def reset_parameters(self) -> None:
+        """Draw the weights anew: U(-1, 1) if they are binarized, as torch's layer does otherwise."""
+        raise NotImplementedError
+
+    def binary_input(self, x: Tensor) -> Tensor:
+        """The input as the layer uses it: quantized, or as it came."""
+        return x if self.input_quantizer is None else self.input_quantizer(x)
+
+    def binary_weight(self) -> Tensor:
+        """The weights as the layer uses them: quantized, or the parameter itself."""
+        return self.weight if self.weight_quantizer is None else self.weight_quantizer(self.weight)
+
+    def _check_dtype(self, x: Tensor) -> None:
+        if x.dtype == self.weight.dtype:
+            return
+        if x.is_floating_point() and torch.is_autocast_enabled(x.device.type):
+            return
+        todo = f"call x.to({self.weight.dtype})"
+        if x.dtype == torch.uint8:
+            todo = "put onebit.nn.Pixels() in front of the first layer"
+        raise DtypeError(
+            f"{type(self).__name__}: input has dtype {x.dtype}, the weights have {self.weight.dtype}. "
+            f"Expected the same dtype; {todo}."
+        )

@@ -1,0 +1,25 @@
+"""The native operators as torch operators: importing loads libonebit and registers torch.ops.onebit.*.
+
+The functions below check their arguments and call the operator of the same name. This list is the public API.
+"""
+
+from onebit.ops import native as native
+from onebit.ops._dense import dense_bits as dense_bits
+from onebit.ops._dense import dense_float as dense_float
+from onebit.ops._dense import dense_int32 as dense_int32
+from onebit.ops._dense_u8 import dense_u8_bits as dense_u8_bits
+from onebit.ops._dense_u8 import dense_u8_float as dense_u8_float
+from onebit.ops._dense_u8 import dense_u8_int32 as dense_u8_int32
+from onebit.ops._front_door import FrontDoor as FrontDoor
+from onebit.ops._front_door import open_door as _open_door
+from onebit.ops._pack import pack as pack
+from onebit.ops._pack import unpack as unpack
+from onebit.ops._weights import pack_weights as pack_weights
+from onebit.ops._weights import unpack_weights as unpack_weights
+
+_DOOR = _open_door()  # after the last operator is defined
+
+
+def front_door() -> FrontDoor:
+    """Which kernels serve torch.ops.onebit.*: ("c-shim" or "python", why)."""
+    return _DOOR

@@ -1,0 +1,131 @@
+"""The CUDA driver, libcuda, through ctypes: load a cubin, describe a matrix to the copy engine, launch on a stream.
+
+Contexts, memory and streams are torch's; this file only uses what is current.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import struct
+from collections.abc import Sequence
+from ctypes import POINTER, byref, c_char_p, c_int, c_uint32, c_uint64, c_void_p
+
+from onebit._errors import NativeError
+
+Parameter = ctypes.Structure | c_uint32 | c_uint64 | c_void_p  # what a kernel can be given
+_MAX_SHARED = 8  # CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
+_CLUSTER, _OVERLAP = 4, 6  # CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION, ..._PROGRAMMATIC_STREAM_SERIALIZATION
+_TYPE_U8, _INTERLEAVE_NONE, _SWIZZLE_128, _PROMOTE_256, _FILL_ZERO = 0, 0, 3, 3, 0  # CU_TENSOR_MAP_*
+
+
+class _Attribute(ctypes.Structure):
+    """CUlaunchAttribute: the value is a union of 64 bytes."""
+
+    _fields_ = [("id", c_int), ("pad", c_int), ("value", c_uint32 * 16)]
+
+
+class _Config(ctypes.Structure):
+    """CUlaunchConfig."""
+
+    _fields_ = [
+        ("grid", c_uint32 * 3),
+        ("block", c_uint32 * 3),
+        ("shared_bytes", c_uint32),
+        ("stream", c_void_p),
+        ("attributes", POINTER(_Attribute)),
+        ("count", c_uint32),
+    ]
+
+
+class TensorMap(ctypes.Structure):
+    """CUtensorMap, 128 opaque bytes on a multiple of 64."""
+
+    _fields_ = [("opaque", c_uint64 * 16)]
+
+
+@functools.cache
+def _cuda() -> ctypes.CDLL:
+    try:
+        return ctypes.CDLL("libcuda.so.1")
+    except OSError as error:
+        raise NativeError(f"The CUDA driver is not installed on this machine: {error}.") from error
+
+
+def _check(status: int, what: str) -> None:
+    if status:
+        name = c_char_p()
+        _cuda().cuGetErrorName(status, byref(name))
+        raise NativeError(f"{what}: the CUDA driver answers {(name.value or b'?').decode()} ({status}).")
+
+
+def enter(device: int) -> None:
+    """Makes torch's context of this device current where this thread has none yet."""
+    cuda, context, handle = _cuda(), c_void_p(), c_int()
+    _check(cuda.cuCtxGetCurrent(byref(context)), "cuCtxGetCurrent")
+    if context.value:
+        return
+    _check(cuda.cuDeviceGet(byref(handle), device), "cuDeviceGet")
+    _check(cuda.cuDevicePrimaryCtxRetain(byref(context), handle), "cuDevicePrimaryCtxRetain")
+    _check(cuda.cuCtxSetCurrent(context), "cuCtxSetCurrent")
+
+
+def load(cubin: bytes, function: str, shared_bytes: int) -> c_void_p:
+    """The function of a cubin, in the current context, allowed this much shared memory. Stays loaded."""
+    module, handle = c_void_p(), c_void_p()
+    _check(_cuda().cuModuleLoadData(byref(module), cubin), f"loading {function}")
+    _check(_cuda().cuModuleGetFunction(byref(handle), module, function.encode()), f"finding {function}")
+    if shared_bytes > 48 << 10:
+        _check(_cuda().cuFuncSetAttribute(handle, _MAX_SHARED, shared_bytes), f"{shared_bytes} bytes for {function}")
+    return handle
+
+
+@functools.lru_cache(maxsize=1024)
+def tensor_map(address: int, rows: int, row_bytes: int, stride: int, box_rows: int) -> TensorMap:
+    """A matrix of `rows` rows for the copy engine: boxes of box_rows x 128 bytes, swizzled, zeros outside."""
+    described = TensorMap()
+    _check(
+        _cuda().cuTensorMapEncodeTiled(
+            byref(described), _TYPE_U8, 2, c_void_p(address), (c_uint64 * 2)(row_bytes, rows), (c_uint64 * 1)(stride),
+            (c_uint32 * 2)(128, box_rows), (c_uint32 * 2)(1, 1),
+            _INTERLEAVE_NONE, _SWIZZLE_128, _PROMOTE_256, _FILL_ZERO,
+        ),
+        f"cuTensorMapEncodeTiled of {rows} rows of {row_bytes} bytes, {stride} apart",
+    )  # fmt: skip
+    return described
+
+
+def launch(
+    function: c_void_p,
+    grid: Sequence[int],
+    block: Sequence[int],
+    shared_bytes: int,
+    stream: int,
+    parameters: Sequence[Parameter],
+    cluster: int = 1,
+    overlap: bool = False,
+) -> None:
+    """Starts a kernel on the stream. overlap: it may start while the kernel before it still runs (and waits inside)."""
+    attributes = (_Attribute * 2)()
+    count = 0
+    if cluster > 1:
+        attributes[count].id = _CLUSTER
+        attributes[count].value[0], attributes[count].value[1], attributes[count].value[2] = cluster, 1, 1
+        count += 1
+    if overlap:
+        attributes[count].id = _OVERLAP
+        attributes[count].value[0] = 1
+        count += 1
+    pointers = (c_void_p * len(parameters))(*(ctypes.addressof(parameter) for parameter in parameters))
+    config = _Config((c_uint32 * 3)(*grid), (c_uint32 * 3)(*block), shared_bytes, stream, attributes, count)
+    _check(_cuda().cuLaunchKernelEx(byref(config), function, pointers, None), f"launching a grid of {tuple(grid)}")
+
+
+def dense_arguments(pointers: Sequence[int], sizes: Sequence[int], padding: int) -> ctypes.Structure:
+    """DenseArgs of epilogue.cuh: nine addresses, nine unsigned sizes, one signed."""
+    packed = struct.pack("<9Q9Ii", *pointers, *sizes, padding)
+    return _DenseArgs.from_buffer_copy(packed)
+
+
+class _DenseArgs(ctypes.Structure):
+    _fields_ = [("pointers", c_uint64 * 9), ("sizes", c_uint32 * 9), ("padding", ctypes.c_int32)]

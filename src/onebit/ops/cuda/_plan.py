@@ -1,0 +1,213 @@
+"""Which kernel runs a product, in which shape: pure functions of the device's facts and the sizes.
+
+Nothing here touches a device, so every decision is tested without one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from onebit._errors import NativeError, OptionError
+from onebit._registry import unknown_name
+from onebit.ops.cuda._sources import Kernel
+
+BITS, BYTES = 1, 2  # what x holds (OB_OPERAND)
+AND, XOR, DOT = 1, 2, 3  # what an accumulator sums (OB_FORM)
+FEW_ROWS = 16  # up to here the population counts of the CUDA cores win: a tensor-core tile would be empty
+LARGEST_K = {BITS: 2**28 - 1, BYTES: 2**22}  # so that every sum stays below 2**30
+
+
+@dataclass(frozen=True)
+class Device:
+    """What decides: compute capability and number of multiprocessors."""
+
+    capability: tuple[int, int]
+    processors: int
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One shape of the Hopper kernel; see the head of dense_wgmma.cu."""
+
+    consumers: int
+    rows: int
+    columns: int
+    width: int
+    stages: int
+    pingpong: int
+    cluster: int
+
+    @property
+    def tile(self) -> tuple[int, int]:
+        """Rows and columns of one block's tile."""
+        return self.rows * (1 if self.pingpong else self.consumers), self.columns
+
+    @property
+    def shared_bytes(self) -> int:
+        """Dynamic shared memory: the ring, two tables of bounds and flips, the barriers."""
+        ring = self.stages * sum(self.tile) * 128
+        return ring + 2 * (self.columns + self.columns // 32) * 4 + (2 * self.stages + 4) * 8
+
+    def macros(self) -> tuple[tuple[str, int], ...]:
+        """The fields as the kernel's macros."""
+        names = ("consumers", "rows", "columns", "width", "stages", "pingpong", "cluster")
+        return tuple((f"OB_{name.upper()}", getattr(self, name)) for name in names)
+
+
+VARIANTS = {
+    "192x256": Variant(3, 64, 256, 128, 4, 0, 1),
+    "128x256": Variant(2, 64, 256, 256, 4, 0, 1),
+    "128x128": Variant(2, 64, 128, 128, 6, 0, 1),
+    "128x64": Variant(2, 64, 64, 64, 8, 0, 1),
+    # Not chosen by themselves: they wait for a measurement that shows where they win.
+    "192x256-pair": Variant(3, 64, 256, 128, 4, 0, 2),
+    "256x192": Variant(2, 128, 192, 192, 4, 0, 1),
+    "256x192-pair": Variant(2, 128, 192, 192, 4, 0, 2),
+    "128x256-pair": Variant(2, 64, 256, 256, 4, 0, 2),
+    "128x128-turns": Variant(2, 128, 128, 128, 6, 1, 1),
+    "128x128-turns-pair": Variant(2, 128, 128, 128, 6, 1, 2),
+}
+CHOSEN_BY_SIZE = ("192x256", "128x256", "128x128", "128x64")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything a launch needs but the addresses."""
+
+    kernel: Kernel
+    name: str  # for people: "wgmma 192x256"
+    form: int
+    tile: tuple[int, int]
+    grid: int
+    threads: int
+    shared_bytes: int
+    cluster: int
+    tensor_maps: tuple[int, int] | None  # rows of the two boxes
+    padding: int
+
+    @property
+    def row_sums(self) -> bool:
+        """Whether the kernel reads popcounts of the operands."""
+        return self.form == AND
+
+
+def dense(
+    device: Device, operand: int, output: int, m: int, n: int, k: int, align: int, force: str | None = None
+) -> Plan:
+    """The plan for y (m, n) = x (m, k) w' (n, k).
+
+    align: what every row of x starts at a multiple of (16, 8, 4 or 1 bytes). force: "popc", "mma" or a Hopper shape by
+    name, for tests and measurements. Raises OptionError or UnknownName for sizes or names out of range, NativeError for
+    a device that is too old.
+    """
+    if k > LARGEST_K[operand]:
+        raise OptionError(f"dense on CUDA: k is {k}; at most {LARGEST_K[operand]} keeps every sum in its 32 bits.")
+    if device.capability < (7, 5):
+        raise NativeError(
+            f"Compute capability {device.capability} has no integer tensor cores; onebit needs 7.5 or later."
+        )
+    hopper = device.capability == (9, 0) and align == 16
+    name = force or _choice(device, operand, m, n, k, hopper)
+    if name == "popc" and operand == BITS:
+        return _popc(output, m, n)
+    if name == "mma":
+        return _mma(device, operand, output, m, n, k, align)
+    if name not in VARIANTS:
+        raise unknown_name("dense kernel", name, ("popc", "mma", *VARIANTS))
+    if not hopper:
+        raise OptionError(f"The dense kernel {name!r} needs compute capability 9.0 and rows of a multiple of 16 bytes.")
+    return _wgmma(device, operand, output, m, n, name)
+
+
+def _choice(device: Device, operand: int, m: int, n: int, k: int, hopper: bool) -> str:
+    if operand == BITS and m <= FEW_ROWS:
+        return "popc"
+    return best_variant(device, m, n, _row_bytes(operand, k)) if hopper else "mma"
+
+
+def best_variant(device: Device, m: int, n: int, row_bytes: int) -> str:
+    """The shape with the fewest estimated cycles: waves of tiles, each bound by the tensor core or by its refill.
+
+    The estimate: 32,768 products of bits per cycle, 26 bytes of refill per cycle, an epilogue of one cycle for 24
+    results. It has not been measured; `benchmarks/gpu.py` prints all shapes side by side.
+    """
+    return min(CHOSEN_BY_SIZE, key=lambda name: _cycles(VARIANTS[name], device, m, n, row_bytes))
+
+
+def _cycles(variant: Variant, device: Device, m: int, n: int, row_bytes: int) -> float:
+    rows, columns = variant.tile
+    waves = -(-_tiles(m, rows) * _tiles(n, columns) // device.processors)
+    step = max(rows * columns * 1024 / 32768, (rows + columns) * 128 / 26)
+    return waves * (_tiles(row_bytes, 128) * step + rows * columns / 24 + 1000)
+
+
+def _wgmma(device: Device, operand: int, output: int, m: int, n: int, name: str) -> Plan:
+    variant = VARIANTS[name]
+    rows, columns = variant.tile
+    tiles = _tiles(_tiles(m, rows), variant.cluster) * _tiles(n, columns)
+    kernel = Kernel(
+        "dense_wgmma", "onebit_dense_wgmma", (("OB_OPERAND", operand), ("OB_OUTPUT", output), *variant.macros())
+    )
+    return Plan(
+        kernel=kernel,
+        name=f"wgmma {name}",
+        form=AND if operand == BITS else DOT,
+        tile=variant.tile,
+        grid=min(tiles, device.processors // variant.cluster) * variant.cluster,
+        threads=128 * (variant.consumers + 1),
+        shared_bytes=variant.shared_bytes,
+        cluster=variant.cluster,
+        tensor_maps=(rows, columns // variant.cluster),
+        padding=0,
+    )
+
+
+def _mma(device: Device, operand: int, output: int, m: int, n: int, k: int, align: int) -> Plan:
+    form = DOT if operand == BYTES else form_of_bits(device.capability)
+    macros = (("OB_OPERAND", operand), ("OB_FORM", form), ("OB_OUTPUT", output), ("OB_ALIGN", align))
+    stages = 4 if device.capability >= (8, 0) else 2
+    padded = _tiles(_row_bytes(operand, k), 64) * 512
+    return Plan(
+        kernel=Kernel("dense_mma", "onebit_dense_mma", macros),
+        name="mma 128x128",
+        form=form,
+        tile=(128, 128),
+        grid=_tiles(m, 128) * _tiles(n, 128),
+        threads=128,
+        shared_bytes=stages * 2 * 128 * 64,
+        cluster=1,
+        tensor_maps=None,
+        padding=padded - k if operand == BITS and form == DOT else 0,
+    )
+
+
+def _popc(output: int, m: int, n: int) -> Plan:
+    return Plan(
+        kernel=Kernel("dense_popc", "onebit_dense_popc", (("OB_OUTPUT", output),)),
+        name="popc 4x64",
+        form=XOR,
+        tile=(4, 64),
+        grid=_tiles(m, 4) * _tiles(n, 64),
+        threads=256,
+        shared_bytes=0,
+        cluster=1,
+        tensor_maps=None,
+        padding=0,
+    )
+
+
+def form_of_bits(capability: tuple[int, int]) -> int:
+    """How mma.sync multiplies bits.
+
+    Up to 8.9 by xor, which is native there and needs no sums; on 9.x by and, because a xor costs two of them; on later
+    devices, which have no 1-bit unit, as int8.
+    """
+    return XOR if capability < (9, 0) else AND if capability < (10, 0) else DOT
+
+
+def _row_bytes(operand: int, k: int) -> int:
+    return -(-k // 64) * 8 if operand == BITS else k
+
+
+def _tiles(size: int, tile: int) -> int:
+    return -(-size // tile)

@@ -1,0 +1,28 @@
+"""What this machine's GPU can run, in words: for `onebit doctor` and for people who wonder."""
+
+from __future__ import annotations
+
+import torch
+
+from onebit._errors import NativeError
+from onebit.ops.cuda import _nvrtc
+from onebit.ops.cuda._launch import device_facts
+from onebit.ops.cuda._plan import VARIANTS
+
+
+def status() -> str:
+    """One sentence: the device and compiler that would run, or what is missing."""
+    if not torch.cuda.is_available():
+        return "no CUDA device that torch can use; the CUDA kernels are registered and idle"
+    try:
+        nvrtc = _nvrtc.compiler()
+    except NativeError as error:
+        return f"{torch.cuda.get_device_name()}, but: {error}"
+    major, minor = torch.cuda.get_device_capability()
+    return f"{torch.cuda.get_device_name()} (sm_{major}{minor}), kernels by NVRTC {nvrtc.version[0]}.{nvrtc.version[1]}"
+
+
+def kernels(device: int = 0) -> list[str]:
+    """The dense kernels that this device can run, by the names that force one."""
+    names = ["popc", "mma"]
+    return names + list(VARIANTS) if device_facts(device).capability == (9, 0) else names

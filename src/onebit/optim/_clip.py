@@ -1,0 +1,23 @@
+"""Keeping latent weights where the estimator's slope is 1."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from onebit.nn import latent_weights
+
+
+@torch.no_grad()
+def clip_latent_weights(model: nn.Module) -> None:
+    """w <- max(-1, min(1, w)), in place, for every latent weight of the model; call it after each optimizer step.
+
+    Biases and batch norm are left alone. NaN stays NaN. Source: arXiv:1602.02830.
+    """
+    weights: list[Tensor] = list(latent_weights(model))
+    if any(weight.is_cuda for weight in weights):  # two launches for the whole model instead of one for each layer
+        torch._foreach_clamp_min_(weights, -1.0)
+        torch._foreach_clamp_max_(weights, 1.0)
+    else:  # one pass over memory instead of two
+        for weight in weights:
+            weight.clamp_(-1.0, 1.0)

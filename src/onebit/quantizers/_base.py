@@ -1,0 +1,83 @@
+"""The base class of every quantizer. It owns the only autograd.Function of the project."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from onebit._errors import OptionError
+
+_CHECKED: ContextVar[bool] = ContextVar("onebit_checked", default=False)
+
+
+@contextmanager
+def checked(on: bool = True) -> Iterator[None]:
+    """Within this context every quantizer raises OptionError on NaN, which otherwise silently becomes +1.
+
+    The check reads the whole tensor and is skipped inside torch.compile and torch.export.
+    """
+    token = _CHECKED.set(on)
+    try:
+        yield
+    finally:
+        _CHECKED.reset(token)
+
+
+class Quantizer(nn.Module):
+    """q(x) in the forward pass, upstream * slope(x) in the backward pass.
+
+    A subclass states `levels` (the values q can take, ascending) and writes two formulas, `quantize` and `slope`.
+    Both keep shape and dtype, and neither is differentiated: `slope` is by definition the derivative.
+
+    Works under torch.compile(fullgraph=True). In torch.export the graph holds `quantize` alone, without the estimator.
+    """
+
+    levels: ClassVar[tuple[int, ...]] = ()
+
+    def quantize(self, x: Tensor) -> Tensor:
+        """q(x), same shape and dtype as x."""
+        raise NotImplementedError(f"{type(self).__name__} must define quantize(x).")
+
+    def slope(self, x: Tensor) -> Tensor:
+        """The estimated derivative dq/dx, same shape and dtype as x."""
+        raise NotImplementedError(f"{type(self).__name__} must define slope(x).")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply q to a real tensor of any shape; raises OptionError on NaN in checked mode."""
+        if not torch.compiler.is_compiling() and _CHECKED.get():
+            self._refuse_nan(x)
+        if x.requires_grad and torch.is_grad_enabled() and not torch.compiler.is_exporting():
+            y: Tensor = _StraightThrough.apply(x, self)  # type: ignore[no-untyped-call]
+            return y
+        return self.quantize(x)
+
+    def _refuse_nan(self, x: Tensor) -> None:
+        count = int(x.isnan().sum())
+        if count:
+            raise OptionError(
+                f"{type(self).__name__}: {count} of {x.numel()} inputs are NaN (shape {tuple(x.shape)}). Every value "
+                "must be a number; look for a learning rate that is too high or a division by zero before this layer."
+            )
+
+
+class _StraightThrough(torch.autograd.Function):
+    """y = quantizer.quantize(x); dL/dx = dL/dy * quantizer.slope(x)."""
+
+    @staticmethod
+    def forward(x: Tensor, quantizer: Quantizer) -> Tensor:
+        return quantizer.quantize(x)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Quantizer], output: Tensor) -> None:  # noqa: ARG004
+        x, ctx.quantizer = inputs
+        ctx.save_for_backward(x)
+
+    @staticmethod
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None]:
+        (x,) = ctx.saved_tensors
+        return upstream * ctx.quantizer.slope(x), None

@@ -1,0 +1,103 @@
+"""The float operators of a packed graph, from ONNX back to torch: the inverse of onebit.export's table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import onnx
+import torch
+from onnx import helper
+from torch import Tensor, fx
+
+from onebit._errors import FormatError
+from onebit._registry import unknown_name
+
+Call = tuple[Callable[..., Any], tuple[Any, ...]]
+_DTYPES = {
+    onnx.TensorProto.FLOAT: torch.float32,
+    onnx.TensorProto.INT32: torch.int32,
+    onnx.TensorProto.INT64: torch.int64,
+}
+
+
+class Argument(Protocol):
+    """Finds what an input's name stands for: a node, or with constant=True an initializer's tensor."""
+
+    def __call__(self, node: onnx.NodeProto, name: str, *, constant: bool = False) -> fx.Node | Tensor: ...
+
+
+def read(node: onnx.NodeProto, attributes: dict[str, Any], argument: Argument) -> Call:
+    """The torch operator and its arguments for an ONNX node of the standard domain."""
+    if node.op_type not in _READERS:
+        hint = unknown_name("float operator of a packed model", node.op_type, _READERS)
+        raise FormatError(f"node {node.name!r}: {hint}")
+    reader, inputs, names = _READERS[node.op_type]
+    if len(node.input) not in inputs or set(attributes) != names:
+        raise FormatError(
+            f"node {node.name!r} ({node.op_type}) has {len(node.input)} inputs and attributes {sorted(attributes)}; "
+            f"expected {' or '.join(map(str, inputs))} inputs and attributes {sorted(names)}."
+        )
+    return reader(node, attributes, argument)
+
+
+def _binary(target: Callable[..., Any]) -> Callable[[onnx.NodeProto, dict[str, Any], Argument], Call]:
+    def reader(node: onnx.NodeProto, _: dict[str, Any], argument: Argument) -> Call:
+        return target, tuple(argument(node, name) for name in node.input)
+
+    return reader
+
+
+def _clip(node: onnx.NodeProto, _: dict[str, Any], argument: Argument) -> Call:
+    bounds = [_number(node, argument(node, name, constant=True)) if name else None for name in node.input[1:]]
+    return torch.ops.aten.clamp.default, (argument(node, node.input[0]), *bounds)
+
+
+def _number(node: onnx.NodeProto, value: fx.Node | Tensor) -> float:
+    if not isinstance(value, Tensor) or value.dtype != torch.float32 or value.ndim:
+        raise FormatError(f"node {node.name!r} ({node.op_type}) has a bound that is not one float32 number.")
+    return float(value)
+
+
+def _reshape(node: onnx.NodeProto, _: dict[str, Any], argument: Argument) -> Call:
+    shape = argument(node, node.input[1], constant=True)
+    if not isinstance(shape, Tensor) or shape.dtype != torch.int64 or shape.ndim != 1 or not len(shape) or shape[0]:
+        raise FormatError(f"node {node.name!r} (Reshape) has the shape {shape}; expected int64 [0, ...], 0 the batch.")
+    return torch.ops.aten.reshape.default, (argument(node, node.input[0]), [-1, *shape[1:].tolist()])
+
+
+def _cast(node: onnx.NodeProto, attributes: dict[str, Any], argument: Argument) -> Call:
+    if attributes["to"] not in _DTYPES:
+        name = helper.tensor_dtype_to_string(attributes["to"])
+        raise FormatError(f"node {node.name!r} (Cast) casts to {name}; expected float32, int32 or int64.")
+    return torch.ops.aten.to.dtype, (argument(node, node.input[0]), _DTYPES[attributes["to"]])
+
+
+def _argmax(node: onnx.NodeProto, attributes: dict[str, Any], argument: Argument) -> Call:
+    return torch.ops.aten.argmax.default, (
+        argument(node, node.input[0]),
+        attributes["axis"],
+        bool(attributes["keepdims"]),
+    )
+
+
+def _linear(node: onnx.NodeProto, attributes: dict[str, Any], argument: Argument) -> Call:
+    if attributes["transB"] != 1:
+        raise FormatError(f"node {node.name!r} (Gemm) has transB={attributes['transB']}; expected 1.")
+    return torch.ops.aten.linear.default, tuple(argument(node, name) for name in node.input)
+
+
+_aten = torch.ops.aten
+# ONNX operator -> reader, numbers of inputs, attributes
+_READERS: dict[str, tuple[Callable[[onnx.NodeProto, dict[str, Any], Argument], Call], tuple[int, ...], set[str]]] = {
+    "Add": (_binary(_aten.add.Tensor), (2,), set()),
+    "Sub": (_binary(_aten.sub.Tensor), (2,), set()),
+    "Mul": (_binary(_aten.mul.Tensor), (2,), set()),
+    "Div": (_binary(_aten.div.Tensor), (2,), set()),
+    "Relu": (_binary(_aten.relu.default), (1,), set()),
+    "Clip": (_clip, (1, 2, 3), set()),
+    "Reshape": (_reshape, (2,), set()),
+    "Cast": (_cast, (1,), {"to"}),
+    "ArgMax": (_argmax, (1,), {"axis", "keepdims"}),
+    "Gemm": (_linear, (2, 3), {"transB"}),
+}

@@ -1,0 +1,117 @@
+"""PackedModel: a converted network as an nn.Module. It runs and describes a packed graph, and knows not who made it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, fx, nn
+
+from onebit.export import write_onnx
+from onebit.export._nodes import buffer, integer, label, note, source
+from onebit.export._operators import BY_TARGET, Operator
+from onebit.export._spec import InputSpec
+from onebit.export._trace import Value, trace
+from onebit.ops import native
+from onebit.runtime._table import render
+
+_FLOAT_LAYER = "aten.linear.default"
+
+
+@dataclass(frozen=True)
+class LayerInfo:
+    """One layer of a packed model.
+
+    name: where it was in the original network. operator: "dense_bits", ... or "linear" if it stayed float.
+    n, k: output channels and terms of each dot product (0 where there is none).
+    bits_in, bits_out: "u8", "1", "i32", "f32". kernel: instruction set that runs it now, "torch" if float.
+    macs: multiply-accumulates per example. weight_bytes: memory that the weights take here.
+    note: how exact it is, or why it stayed float.
+    """
+
+    name: str
+    operator: str
+    n: int
+    k: int
+    bits_in: str
+    bits_out: str
+    kernel: str
+    macs: int
+    weight_bytes: int
+    note: str
+
+
+class PackedModel(nn.Module):
+    """A network whose binary layers run on packed bits: y = f(x), x of `input_spec`, dimension 0 the free batch.
+
+    graph_module: calls of torch.ops.onebit.* and of the float operators of onebit.export; its buffers hold the weights
+    as pre-packed handles, 1 bit each. input_spec: shape and dtype of the one input.
+    Raises ConversionError if the graph holds anything else.
+    """
+
+    def __init__(self, graph_module: fx.GraphModule, input_spec: InputSpec) -> None:
+        super().__init__()
+        self.values = trace(graph_module, input_spec)
+        self.graph_module = graph_module
+        self.input_spec = input_spec
+        self.eval()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The output for x; raises DtypeError or ShapeError if x is not of `input_spec`."""
+        self.input_spec.check(x)
+        y: Tensor = self.graph_module(x)
+        return y
+
+    def layers(self) -> list[LayerInfo]:
+        """What each layer is, in the order they run."""
+        return [self._layer(node) for node in self.graph_module.graph.nodes if _is_layer(node)]
+
+    def explain(self) -> str:
+        """The layers as a table of text, one line each, with the totals below."""
+        return render(self.layers())
+
+    def kernels(self) -> dict[str, str]:
+        """Instruction set that runs each native operator of this model now: {"dense": "avx512vpopcnt", ...}."""
+        rows = {BY_TARGET[str(n.target)].row for n in self.graph_module.graph.nodes if str(n.target) in BY_TARGET}
+        return {row: native.active(row) for row in sorted(rows)}
+
+    def save(self, path: str | Path) -> None:
+        """Writes the model as an ONNX file that any ONNX Runtime runs; raises OutputError if it cannot be written."""
+        write_onnx(self.graph_module, self.input_spec, path)
+
+    def _layer(self, node: fx.Node) -> LayerInfo:
+        found = BY_TARGET.get(str(node.target))
+        given, result = self.values[source(node).name], self.values[node.name]
+        n, k, weight_bytes = self._sizes(node, found)
+        return LayerInfo(
+            name=label(node),
+            operator=found.torch_name if found else str(node.target).split(".")[1],
+            n=n,
+            k=k,
+            bits_in=_kind(given),
+            bits_out=_kind(result),
+            kernel=self.kernels()[found.row] if found else "torch",
+            macs=given.rows * n * k,
+            weight_bytes=weight_bytes,
+            note=note(node),
+        )
+
+    def _sizes(self, node: fx.Node, found: Operator | None) -> tuple[int, int, int]:
+        if not (found.is_dense if found is not None else str(node.target) == _FLOAT_LAYER):
+            return 0, 0, 0
+        weights = buffer(self.graph_module, source(node, 1))
+        n, k = (integer(node, 2), integer(node, 3)) if found else weights.shape
+        return n, k, weights.numel() * weights.element_size()
+
+
+def _is_layer(node: fx.Node) -> bool:
+    """Binary operators, float layers, and whatever conversion left a note on."""
+    if node.op != "call_function":
+        return False
+    return bool(note(node)) or str(node.target) in BY_TARGET or str(node.target) == _FLOAT_LAYER
+
+
+def _kind(value: Value) -> str:
+    names = {torch.uint8: "u8", torch.int32: "i32", torch.int64: "i64", torch.float32: "f32"}
+    return "1" if value.bits is not None else names.get(value.dtype, str(value.dtype).split(".")[1])

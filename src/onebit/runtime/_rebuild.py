@@ -1,0 +1,194 @@
+"""An ONNX file's bytes -> packed graph. Messages state the fact; the public call adds the file's name."""
+
+from __future__ import annotations
+
+import keyword
+import re
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import onnx
+import torch
+from onnx import helper
+from torch import Tensor, fx, nn
+
+from onebit._errors import FormatError
+from onebit.export._functions import OPSET
+from onebit.export._operators import BY_ONNX_NAME, DOMAIN, DOMAIN_VERSION, Operator
+from onebit.export._spec import InputSpec
+from onebit.ops import pack_weights
+from onebit.runtime import _float_nodes, _tensors
+from onebit.runtime._model import PackedModel
+
+_INPUT_DTYPES = {onnx.TensorProto.UINT8: torch.uint8, onnx.TensorProto.FLOAT: torch.float32}
+
+
+def rebuild(data: bytes) -> PackedModel:
+    """The packed model; raises FormatError or another OnebitError with the fact that is wrong."""
+    try:
+        model = onnx.load_model_from_string(data)
+    except Exception as error:  # protobuf's own DecodeError, or onnx's complaint about the text
+        raise FormatError(f"is not an ONNX file, or is truncated ({len(data):,} bytes read).") from error
+    _check_versions(model, len(data))
+    _check_functions(model)
+    return _Rebuilder(model.graph).build()
+
+
+def _check_versions(model: onnx.ModelProto, size: int) -> None:
+    if not model.graph.node and not model.opset_import:
+        raise FormatError(f"holds no ONNX graph: it is empty, truncated or of another kind ({size:,} bytes read).")
+    versions = {opset.domain: opset.version for opset in model.opset_import}
+    if DOMAIN not in versions:
+        maker = model.producer_name or "an unnamed program"
+        raise FormatError(
+            f"is an ONNX file by {maker} without operators of domain {DOMAIN!r}, or is truncated. "
+            "onebit.load reads what PackedModel.save wrote; convert the trained network with onebit.convert."
+        )
+    if versions[DOMAIN] != DOMAIN_VERSION:
+        raise FormatError(
+            f"uses version {versions[DOMAIN]} of domain {DOMAIN!r}; this onebit knows version {DOMAIN_VERSION}. "
+            "Save it again with this version, or update onebit."
+        )
+    if versions.get("") != OPSET:
+        raise FormatError(f"uses ONNX opset {versions.get('')}; onebit writes opset {OPSET}.")
+
+
+def _check_functions(model: onnx.ModelProto) -> None:
+    """Every operator that is used has its definition; the definitions stand last, so this finds a truncated file."""
+    used = {node.op_type for node in model.graph.node if node.domain == DOMAIN}
+    defined = Counter(f.name for f in model.functions if f.domain == DOMAIN)
+    if not used:
+        raise FormatError(f"has no operator of domain {DOMAIN!r}: nothing in it is binary.")
+    if defined != Counter(used) or len(model.functions) != len(used):
+        raise FormatError(
+            f"uses the operators {sorted(used)} but defines {sorted(defined)}; every used one must be defined once. "
+            "The file is truncated or was changed."
+        )
+
+
+class _Rebuilder:
+    """Makes an fx node for each ONNX node; what an ONNX name stands for is in `_found`."""
+
+    def __init__(self, graph: onnx.GraphProto) -> None:
+        self._onnx = graph
+        self._graph = fx.Graph()
+        self._root = nn.Module()
+        self._found: dict[str, fx.Node] = {}
+        self._constants: dict[str, Tensor] = {}
+        self._handles: dict[tuple[str, int, int], fx.Node] = {}
+
+    def build(self) -> PackedModel:
+        for tensor in self._onnx.initializer:
+            if tensor.name in self._constants:
+                raise FormatError(f"has two initializers called {tensor.name!r}.")
+            self._constants[tensor.name] = _tensors.read(tensor)
+        spec = self._read_input()
+        for node in self._onnx.node:
+            self._read_node(node)
+        if len(self._onnx.output) != 1 or self._onnx.output[0].name not in self._found:
+            raise FormatError(f"has outputs {[o.name for o in self._onnx.output]}; expected one that a node computes.")
+        self._graph.output(self._found[self._onnx.output[0].name])
+        module = fx.GraphModule(self._root, self._graph, "PackedGraph")
+        return PackedModel(module, spec)
+
+    def _read_input(self) -> InputSpec:
+        inputs = [value for value in self._onnx.input if value.name not in self._constants]
+        if len(inputs) != 1 or not inputs[0].type.HasField("tensor_type"):
+            raise FormatError(f"has inputs {[value.name for value in inputs]}; expected one tensor.")
+        kind = inputs[0].type.tensor_type
+        if kind.elem_type not in _INPUT_DTYPES:
+            raise FormatError(f"takes ONNX element type {kind.elem_type}; expected uint8 or float32.")
+        sizes = [dim.dim_value if dim.HasField("dim_value") else None for dim in kind.shape.dim]
+        self._found[inputs[0].name] = self._graph.placeholder("x")
+        return InputSpec(tuple(sizes), _INPUT_DTYPES[kind.elem_type])
+
+    def _read_node(self, node: onnx.NodeProto) -> None:
+        if node.domain not in ("", DOMAIN) or len(node.output) != 1 or node.output[0] in {*self._found, ""}:
+            raise FormatError(f"node {_label(node)} is not one that onebit writes (outputs {list(node.output)}).")
+        attributes = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
+        if node.domain == DOMAIN:
+            target, arguments = self._read_operator(node, attributes)
+        else:
+            target, arguments = _float_nodes.read(node, attributes, self._argument)
+        made = self._graph.create_node(
+            "call_function", target, arguments, name=_safe(node.output[0].removesuffix(".out"))
+        )
+        made.meta["onebit"] = {"name": node.name or made.name, "note": node.doc_string}
+        self._found[node.output[0]] = made
+
+    def _read_operator(self, node: onnx.NodeProto, sizes: dict[str, Any]) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        operator = BY_ONNX_NAME.get(node.op_type)
+        if operator is None:
+            raise FormatError(f"node {_label(node)} has an unknown operator; known: {', '.join(BY_ONNX_NAME)}.")
+        _check_sizes(node, operator, sizes)
+        if len(node.input) != len(operator.inputs):
+            raise FormatError(f"node {_label(node)} has inputs {list(node.input)}; expected {list(operator.inputs)}.")
+        target = getattr(torch.ops.onebit, operator.torch_name).default
+        arguments: list[Any] = [self._value(node, node.input[0])]
+        if operator.is_dense:
+            n, k = sizes["n"], sizes["k"]
+            arguments += [self._weights(node, n, k), n, k]
+            for role, name in zip(operator.constants, node.input[2:], strict=True):
+                arguments.append(self._channels(node, role, name, n))
+        elif operator.attributes:
+            arguments.append(sizes["k"])
+        return target, tuple(arguments)
+
+    def _value(self, node: onnx.NodeProto, name: str) -> fx.Node:
+        if name not in self._found:
+            raise FormatError(f"node {_label(node)} reads {name!r}, which nothing before it computes.")
+        return self._found[name]
+
+    def _constant(self, node: onnx.NodeProto, name: str) -> Tensor:
+        if name not in self._constants:
+            raise FormatError(f"node {_label(node)} needs the initializer {name!r}, which is missing.")
+        return self._constants[name]
+
+    def _argument(self, node: onnx.NodeProto, name: str, *, constant: bool = False) -> fx.Node | Tensor:
+        """An input of a float node: a computed value, or an initializer (as its tensor if it must be constant)."""
+        if constant:
+            return self._constant(node, name)
+        return self._found[name] if name in self._found else self._keep(name, self._constant(node, name))
+
+    def _weights(self, node: onnx.NodeProto, n: int, k: int) -> fx.Node:
+        name = node.input[1]
+        if (name, n, k) not in self._handles:
+            rows = _tensors.words(self._constant(node, name), n, k, f"node {_label(node)}: {name!r}")
+            self._handles[name, n, k] = self._keep(name, pack_weights(rows, k))
+        return self._handles[name, n, k]
+
+    def _channels(self, node: onnx.NodeProto, role: str, name: str, n: int) -> fx.Node:
+        value = self._constant(node, name)
+        _tensors.check_channels(value, role, n, f"node {_label(node)}: {name!r}")
+        return self._found[name] if name in self._found else self._keep(name, value)
+
+    def _keep(self, name: str, value: Tensor) -> fx.Node:
+        """A buffer with this value and the node that reads it, made before the node that is being read."""
+        attribute = _safe(name.removesuffix(".value"))
+        while hasattr(self._root, attribute) or hasattr(fx.GraphModule, attribute):
+            attribute += "_"
+        self._root.register_buffer(attribute, value)
+        made = self._graph.get_attr(attribute)
+        if value.dtype != torch.uint8:
+            self._found[name] = made
+        return made
+
+
+def _check_sizes(node: onnx.NodeProto, operator: Operator, sizes: dict[str, Any]) -> None:
+    wrong = set(sizes) != set(operator.attributes) or not all(isinstance(v, int) and v > 0 for v in sizes.values())
+    if wrong:
+        raise FormatError(
+            f"node {_label(node)} has attributes {sizes}; expected positive integers {operator.attributes}."
+        )
+
+
+def _label(node: onnx.NodeProto) -> str:
+    kind = f"{node.domain}::{node.op_type}" if node.domain else node.op_type
+    return f"{node.name or '(unnamed)'} ({kind})"
+
+
+def _safe(name: str) -> str:
+    """A Python identifier: names become attributes and variables of generated code, and a file may hold any text."""
+    plain = name.isascii() and name.isidentifier() and not keyword.iskeyword(name)
+    return name if plain else "v_" + re.sub(r"\W", "_", name, flags=re.ASCII)

@@ -1,0 +1,49 @@
+"""Reads and checks the constants of an ONNX file: sizes, dtypes, tail bits, directions."""
+
+from __future__ import annotations
+
+import onnx
+import torch
+from onnx import numpy_helper
+from torch import Tensor
+
+from onebit._errors import FormatError
+from onebit.bits import words_for
+
+_CHANNEL_DTYPES = {
+    "scale": torch.float32,
+    "bias": torch.float32,
+    "threshold": torch.int32,
+    "direction": torch.int8,
+}
+
+
+def read(tensor: onnx.TensorProto) -> Tensor:
+    """An initializer's value; only data inside the file is read, never another file that it names."""
+    if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
+        raise FormatError(f"keeps {tensor.name!r} in another file; onebit writes one file.")
+    try:
+        return torch.from_numpy(numpy_helper.to_array(tensor).copy())
+    except Exception as error:  # onnx raises many kinds, all of them for a damaged tensor
+        raise FormatError(f"initializer {tensor.name!r} is damaged: {error}") from error
+
+
+def words(value: Tensor, n: int, k: int, what: str) -> Tensor:
+    """Weights (n, 8 * W) bytes -> (n, W) words; the bits past k must be 0, or every sum would be off."""
+    expected = (n, 8 * words_for(k))
+    if value.dtype != torch.uint8 or tuple(value.shape) != expected:
+        got = f"{value.dtype} {tuple(value.shape)}"
+        raise FormatError(f"{what} is {got}; n={n} and k={k} need torch.uint8 {expected}.")
+    rows = value.view(torch.int64)
+    if k % 64 and bool((rows[:, -1] >> (k % 64) & ((1 << (64 - k % 64)) - 1)).any()):
+        raise FormatError(f"{what} has bits set past k={k} in its last word; they must be 0. The file is damaged.")
+    return rows
+
+
+def check_channels(value: Tensor, role: str, n: int, what: str) -> None:
+    """One value per output channel, of the role's dtype; a direction is +1 or -1."""
+    dtype = _CHANNEL_DTYPES[role]
+    if value.dtype != dtype or tuple(value.shape) != (n,):
+        raise FormatError(f"{what} ({role}) is {value.dtype} {tuple(value.shape)}; expected {dtype} ({n},).")
+    if role == "direction" and bool((value.abs() != 1).any()):
+        raise FormatError(f"{what} (direction) has values other than +1 and -1. The file is damaged.")

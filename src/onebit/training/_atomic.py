@@ -1,0 +1,48 @@
+"""Writing a file whole or not at all, with one clear error when the disk refuses."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any
+
+from onebit._errors import OutputError
+
+
+def make_folder(path: Path) -> None:
+    """Create the folder and its parents; raises OutputError if that is not possible."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _refused(path, error) from None
+
+
+def write_atomic(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
+    """Let `write` fill a file beside `path`, then put it in its place: an interruption leaves the old file.
+
+    Raises OutputError when there is no space or no permission; nothing of the new file stays behind.
+    """
+    part = path.with_name(f".{path.name}.part")
+    try:
+        with part.open("wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except (OSError, RuntimeError) as error:  # torch.save says RuntimeError when its file refuses
+        raise _refused(path, error) from None
+    finally:
+        part_is_left = part.is_file()
+        if part_is_left:
+            part.unlink()
+
+
+def write_text(path: Path, text: str) -> None:
+    """`write_atomic` for text."""
+    write_atomic(path, lambda file: file.write(text.encode()))
+
+
+def _refused(path: Path, error: Exception) -> OutputError:
+    reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+    return OutputError(f"{path}: cannot be written ({reason}). Free some space, or choose another output folder.")

@@ -1,0 +1,191 @@
+"""Recipes: everything that decides a training run, in one readable YAML file."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from onebit._errors import FormatError, OptionError
+from onebit._registry import unknown_name
+from onebit.training._typed import build
+
+
+@dataclass(frozen=True)
+class DataOptions:
+    """Which data set, and the share of its training pictures (the last ones) held out to select the best epoch."""
+
+    name: str
+    validation: float = 1 / 6
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """A name of `onebit.models.names()` and the keyword arguments of its function."""
+
+    name: str
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class OptimizerOptions:
+    """The optimizer and its learning rate, which falls exponentially from lr to lr_end over the run.
+
+    decay: whether the rate moves with every step or every epoch (the paper's).
+    step_scale: multiply the steps of latent weights by gamma of `optim.step_scale`.
+    clip: keep latent weights in [-1, 1].
+    options: further keyword arguments of the torch optimizer.
+    """
+
+    name: Literal["adam", "sgd"] = "adam"
+    lr: float = 0.003
+    lr_end: float = 3e-7
+    decay: Literal["step", "epoch"] = "epoch"
+    step_scale: bool = True
+    clip: bool = True
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class EvaluationOptions:
+    """How validation and test accuracy are taken.
+
+    recalibrate: number of training pictures that batch norm's statistics are taken from anew, without dropout,
+        before every evaluation; 0 keeps the running ones.
+    """
+
+    batch_size: int = 1000
+    recalibrate: int = 0
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides a run: two runs of one recipe on one machine give the same weights.
+
+    Raises OptionError for values out of range.
+    """
+
+    name: str
+    description: str
+    data: DataOptions
+    model: ModelOptions
+    optimizer: OptimizerOptions = field(default_factory=OptimizerOptions)
+    evaluation: EvaluationOptions = field(default_factory=EvaluationOptions)
+    epochs: int = 100
+    batch_size: int = 100
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        rate = self.optimizer
+        _require(self.epochs >= 1, "epochs", self.epochs, "1 or more")
+        _require(self.batch_size >= 2, "batch_size", self.batch_size, "2 or more: batch norm needs a variance")
+        _require(0 < self.data.validation < 1, "data.validation", self.data.validation, "a share between 0 and 1")
+        _require(rate.lr > 0, "optimizer.lr", rate.lr, "a positive number")
+        _require(0 < rate.lr_end <= rate.lr, "optimizer.lr_end", rate.lr_end, f"more than 0, at most lr ({rate.lr})")
+        _require(self.evaluation.batch_size >= 1, "evaluation.batch_size", self.evaluation.batch_size, "1 or more")
+        _require(self.evaluation.recalibrate >= 0, "evaluation.recalibrate", self.evaluation.recalibrate, "0 or more")
+
+    @staticmethod
+    def load(source: str | os.PathLike[str]) -> Recipe:
+        """A recipe by its name (see `recipe_names`) or by the path of a .yaml file.
+
+        Raises UnknownName for an unknown name or key, OptionError for a wrong value, FormatError for a bad file.
+        """
+        path = Path(source)
+        if path.suffix in (".yaml", ".yml"):
+            try:
+                text = path.read_text(encoding="utf-8")
+            except (OSError, UnicodeDecodeError) as error:
+                raise FormatError(f"{path}: cannot be read as a recipe ({error}). Expected a YAML file.") from None
+            return Recipe.parse(text, name=path.stem, origin=str(path))
+        if str(source) not in recipe_names():
+            raise unknown_name("recipe", str(source), recipe_names())
+        text = (_folder() / f"{source}.yaml").read_text(encoding="utf-8")
+        return Recipe.parse(text, name=str(source), origin=f"recipe {source}")
+
+    @staticmethod
+    def parse(text: str, *, name: str, origin: str) -> Recipe:
+        """A recipe from YAML text; `name` is used if the text gives none, `origin` names the text in messages."""
+        try:
+            values = yaml.load(text, Loader=_Loader)
+        except yaml.YAMLError as error:
+            raise FormatError(f"{origin}: is not YAML: {error}") from None
+        if not isinstance(values, dict):
+            raise FormatError(
+                f"{origin}: holds {values!r:.60}. Expected the options of a recipe, `key: value` by line."
+            )
+        return build(Recipe, {"name": name, **values})
+
+    def override(self, *changes: str) -> Recipe:
+        """A copy with entries changed, each as "key=value" with dots into sections: "optimizer.lr=0.01".
+
+        The value is read as YAML. Raises UnknownName for a key, OptionError for a value or a missing "=".
+        """
+        values = dataclasses.asdict(self)
+        for change in changes:
+            path, equals, text = change.partition("=")
+            if not equals:
+                raise OptionError(f"{change!r} changes nothing. Expected key=value, such as optimizer.lr=0.01.")
+            _put(values, path.strip().split("."), _value(change, text))
+        return build(Recipe, values)
+
+    def yaml(self) -> str:
+        """The recipe as YAML text, every option written out."""
+        return yaml.safe_dump(_plain(dataclasses.asdict(self)), sort_keys=False, allow_unicode=False)
+
+
+def recipe_names() -> list[str]:
+    """The recipes that come with the package, sorted."""
+    return sorted(entry.name[:-5] for entry in _folder().iterdir() if entry.name.endswith(".yaml"))
+
+
+def _folder() -> Any:
+    return resources.files("onebit.training") / "recipes"
+
+
+def _require(true: bool, where: str, value: Any, expected: str) -> None:
+    if not true:
+        raise OptionError(f"{where} is {value!r}. Expected {expected}.")
+
+
+def _value(change: str, text: str) -> Any:
+    try:
+        return yaml.load(text, Loader=_Loader)
+    except yaml.YAMLError:
+        raise OptionError(f"{change!r}: {text!r} is not a value. Quote it if it is a text with signs in it.") from None
+
+
+def _put(values: dict[str, Any], path: list[str], value: Any) -> None:
+    """Set the entry at the path; the last key is checked when the recipe is built, the sections here."""
+    for depth, key in enumerate(path[:-1]):
+        section = values.get(key)
+        if not isinstance(section, dict):
+            if key in values:
+                raise OptionError(f"{'.'.join(path[: depth + 1])} is one value, so it has no {path[depth + 1]!r}.")
+            raise unknown_name(
+                "section of a recipe", key, [name for name, one in values.items() if isinstance(one, dict)]
+            )
+        values = section
+    values[path[-1]] = value
+
+
+def _plain(value: Any) -> Any:
+    """Tuples as lists, which is how YAML reads them."""
+    if isinstance(value, dict):
+        return {key: _plain(one) for key, one in value.items()}
+    return [_plain(one) for one in value] if isinstance(value, (list, tuple)) else value
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML that reads 3e-7 as a number; version 1.1, which PyYAML follows, takes it for a text."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
+)

@@ -1,0 +1,82 @@
+"""`train`: from a recipe to a run folder."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from onebit.data import Dataset, load, split
+from onebit.training._callback import Callback
+from onebit.training._evaluate import accuracy
+from onebit.training._interrupt import Interrupt
+from onebit.training._loop import Loop
+from onebit.training._progress import LineProgress, LiveProgress
+from onebit.training._recipe import Recipe
+from onebit.training._run_folder import RunFolder, load_run
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run reached: the best validation accuracy, its epoch (from 1), and the test accuracy at that epoch.
+
+    seconds: what this call took, without loading the data; a resumed run counts from where it was resumed.
+    """
+
+    best_accuracy: float
+    best_epoch: int
+    test_accuracy: float
+    seconds: float
+
+
+def train(
+    recipe: Recipe,
+    out: str | os.PathLike[str],
+    *,
+    data: tuple[Dataset, Dataset] | None = None,
+    root: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    quiet: bool = False,
+    callbacks: Sequence[Callback] = (),
+) -> Result:
+    """Train by a recipe into the folder `out`, choose the epoch by validation accuracy, test that one.
+
+    data: (training, test) sets in memory; None loads the recipe's by name from `root` (see `onebit.data.load`).
+    resume: go on with an interrupted run in `out`, with the weights an uninterrupted run would have; without it,
+        a run that is there is replaced.
+    quiet: one line per epoch instead of a live bar (also where the output is not a terminal).
+    callbacks: further watchers of the run.
+
+    Ctrl-C ends the step, saves, and raises KeyboardInterrupt; a second one stops at once, leaving the last save.
+    Torch's global random state is left as it was. Raises OutputError if `out` cannot be written, FormatError or
+    OptionError if there is nothing to resume or it is another recipe's, and what the recipe's parts raise.
+    """
+    folder = RunFolder(out)
+    state = folder.read_checkpoint(recipe) if resume else None
+    if not resume:
+        folder.start(recipe)
+    whole, test = data or tuple(load(recipe.data.name, root, part) for part in ("train", "test"))
+    held_out = max(1, round(len(whole) * recipe.data.validation))
+    training, validation = split(whole, held_out)
+    begin = time.perf_counter()
+    devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
+    with torch.random.fork_rng(devices), Interrupt() as interrupt:
+        torch.manual_seed(recipe.seed)
+        loop = Loop(recipe, folder, training, validation, [_progress(quiet), *callbacks], interrupt)
+        if state is not None:
+            loop.restore(state)
+        loop.run()
+    loop.accelerator.wait_for_everyone()
+    model, _ = load_run(Path(out))
+    tested = accuracy(model, test, recipe.evaluation.batch_size)
+    last = loop.history[-1]
+    return Result(last.best, last.best_epoch, tested, time.perf_counter() - begin)
+
+
+def _progress(quiet: bool) -> Callback:
+    return LiveProgress() if sys.stdout.isatty() and not quiet else LineProgress()

@@ -1,0 +1,97 @@
+import os
+import subprocess
+import sys
+
+import pytest
+
+from onebit.cli import main
+
+
+def error_of(capsys, *argv):
+    """The one paragraph that a refused request prints, unwrapped."""
+    assert main(argv) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "Traceback" not in printed.err
+    assert "\n\n" not in printed.err
+    return " ".join(printed.err.split())
+
+
+def test_help_names_every_command(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["--help"])
+    assert stop.value.code == 0
+    text = capsys.readouterr().out
+    for command in ("demo", "train", "eval", "convert", "summary", "doctor"):
+        assert f"    {command} " in text
+
+
+@pytest.mark.parametrize("command", ["demo", "train", "eval", "convert", "summary", "doctor"])
+def test_every_command_explains_itself(command, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main([command, "--help"])
+    assert stop.value.code == 0
+    assert f"usage: onebit {command}" in capsys.readouterr().out
+
+
+def test_no_command_prints_the_help_and_fails(capsys):
+    assert main([]) == 2
+    assert "COMMAND" in capsys.readouterr().out
+
+
+def test_an_unknown_command_names_the_known(capsys):
+    text = error_of(capsys, "trian", "mnist-demo")
+    assert "'trian'" in text
+    assert "train" in text
+
+
+def test_an_unknown_option_suggests_the_near_miss(capsys):
+    text = error_of(capsys, "eval", "x.onnx", "--data", "mnist", "--jsno")
+    assert "onebit eval has no option or argument '--jsno'. Did you mean --json?" in text
+
+
+def test_a_missing_argument_is_named(capsys):
+    assert "--data" in error_of(capsys, "eval", "x.onnx")
+
+
+def test_an_unknown_recipe_suggests_the_near_miss(capsys):
+    assert "Did you mean 'mnist-demo'?" in error_of(capsys, "train", "mnist-dmo")
+
+
+def test_an_unknown_recipe_option_suggests_the_near_miss(capsys):
+    assert "Did you mean 'epochs'?" in error_of(capsys, "train", "mnist-demo", "--set", "epoch=2")
+    assert "Did you mean 'lr'?" in error_of(capsys, "train", "mnist-demo", "--set", "optimizer.lrr=2")
+
+
+def test_an_unknown_data_set_names_the_known(capsys, packed_file):
+    assert "fashion-mnist" in error_of(capsys, "eval", str(packed_file), "--data", "fasion-mnist")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_without_permission_is_one_paragraph(capsys, tmp_path, root):
+    tmp_path.chmod(0o500)
+    text = error_of(capsys, "train", "mnist-demo", "--out", str(tmp_path / "run"), "--root", str(root))
+    assert str(tmp_path) in text
+
+
+def test_an_output_below_a_file_is_one_paragraph(capsys, tmp_path, root):
+    (tmp_path / "file").write_text("in the way")
+    text = error_of(capsys, "train", "mnist-demo", "--out", str(tmp_path / "file" / "run"), "--root", str(root))
+    assert str(tmp_path / "file") in text
+
+
+def test_an_absent_forced_instruction_set_is_one_paragraph():
+    child = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import sys; from onebit.cli import main; sys.exit(main(['eval', 'x.onnx', '--data', 'mnist']))",
+        ],
+        env={**os.environ, "ONEBIT_ISA": "avx1024"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert child.returncode == 2
+    assert "avx1024" in child.stderr
+    assert "Traceback" not in child.stderr

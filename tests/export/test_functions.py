@@ -1,0 +1,117 @@
+"""The operators' ONNX definitions, run by a stock ONNX Runtime, against the reference: integers, no tolerance."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+import torch
+from onnx import helper, numpy_helper
+
+from onebit import bits
+from onebit.bits import _reference
+from onebit.export._functions import IR_VERSION, OPSET, functions
+from onebit.export._operators import DOMAIN, DOMAIN_VERSION, OPERATORS, Operator
+
+LEVELS = [
+    ort.GraphOptimizationLevel.ORT_DISABLE_ALL,
+    ort.GraphOptimizationLevel.ORT_ENABLE_BASIC,
+    ort.GraphOptimizationLevel.ORT_ENABLE_ALL,
+]
+DENSE = [operator for operator in OPERATORS if operator.is_dense]
+ELEMENT = {"int32": onnx.TensorProto.INT32, "float": onnx.TensorProto.FLOAT, "bits": onnx.TensorProto.UINT8}
+
+
+def as_bytes(packed: bits.Packed) -> np.ndarray:
+    return packed.words.numpy().view(np.uint8)
+
+
+def run(op_type: str, x: np.ndarray, constants: dict[str, np.ndarray], element: int, level=LEVELS[-1], **sizes: int):
+    node = helper.make_node(op_type, ["x", *constants], ["y"], domain=DOMAIN, **sizes)
+    dims = [f"d{i}" for i in range(x.ndim)]
+    graph = helper.make_graph(
+        [node],
+        "one",
+        [helper.make_tensor_value_info("x", helper.np_dtype_to_tensor_dtype(x.dtype), [*dims[:-1], x.shape[-1]])],
+        [helper.make_tensor_value_info("y", element, [*dims[:-1], "last"])],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(DOMAIN, DOMAIN_VERSION)]
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, functions=functions({op_type}))
+    onnx.checker.check_model(model, full_check=True)
+    options = ort.SessionOptions()
+    options.graph_optimization_level, options.intra_op_num_threads = level, 1
+    return ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"]).run(
+        None, {"x": x}
+    )[0]
+
+
+def operands(operator: Operator, lead: tuple[int, ...], n: int, k: int):
+    generator = torch.Generator().manual_seed(n * 1000 + k)
+    w = bits.pack(torch.rand(n, k, generator=generator) - 0.5)
+    x: torch.Tensor | bits.Packed = torch.randint(0, 256, (*lead, k), generator=generator, dtype=torch.uint8)
+    if not operator.is_u8:
+        x = bits.pack(torch.rand(*lead, k, generator=generator) - 0.5)
+    threshold = torch.randint(-6, 7, (n,), generator=generator, dtype=torch.int32)
+    direction = torch.where(torch.arange(n) % 2 == 0, 1, -1).to(torch.int8)
+    threshold[0], threshold[-1] = -(2**31), 2**31 - 1  # constant channels
+    channels = {
+        "int32": [],
+        "float": [torch.randn(n, generator=generator), torch.randn(n, generator=generator)],
+        "bits": [threshold, direction],
+    }
+    return x, w, channels[operator.output]
+
+
+def check_dense(operator: Operator, lead: tuple[int, ...], n: int, k: int, level=LEVELS[-1]) -> None:
+    x, w, channels = operands(operator, lead, n, k)
+    expected = getattr(_reference, operator.torch_name)(x, w, *channels)
+    expected = as_bytes(expected) if isinstance(expected, bits.Packed) else expected.numpy()
+    constants = {"weights": as_bytes(w)} | {
+        name: value.numpy() for name, value in zip(operator.constants, channels, strict=True)
+    }
+    given = as_bytes(x) if isinstance(x, bits.Packed) else x.numpy()
+    got = run(operator.onnx_name, given, constants, ELEMENT[operator.output], level, n=n, k=k)
+    assert got.dtype == expected.dtype
+    np.testing.assert_array_equal(got, expected)
+
+
+@pytest.mark.parametrize("operator", DENSE, ids=lambda operator: operator.onnx_name)
+@pytest.mark.parametrize(("n", "k"), [(1, 1), (10, 63), (64, 64), (65, 65), (70, 200)])
+def test_dense_definition_is_the_reference_at_word_edges(operator, n, k):
+    check_dense(operator, (3,), n, k)
+
+
+@pytest.mark.parametrize("operator", DENSE, ids=lambda operator: operator.onnx_name)
+@pytest.mark.parametrize("lead", [(0,), (1,), (2, 3)], ids=str)
+def test_dense_definition_takes_any_leading_shape_and_an_empty_batch(operator, lead):
+    check_dense(operator, lead, 66, 130)
+
+
+@pytest.mark.parametrize("operator", DENSE, ids=lambda operator: operator.onnx_name)
+@pytest.mark.parametrize("level", LEVELS, ids=lambda level: level.name)
+def test_no_optimisation_level_changes_a_bit(operator, level):
+    check_dense(operator, (5,), 70, 130, level)
+
+
+@pytest.mark.parametrize(("operator", "pixel"), [("DenseU8Int32", 255), ("DenseInt32", None)])
+def test_sums_stay_exact_above_the_integers_of_float32(operator, pixel):
+    k = 70_001  # 255 * k = 17,850,255 is odd and above 2**24, so float32 could not hold it
+    w = bits.pack(torch.ones(2, k))
+    x = np.full((1, k), pixel, np.uint8) if pixel else as_bytes(bits.pack(torch.ones(1, k)))
+    got = run(operator, x, {"weights": as_bytes(w)}, onnx.TensorProto.INT32, n=2, k=k)
+    assert got.tolist() == [[(pixel or 1) * k] * 2]
+
+
+@pytest.mark.parametrize("k", [1, 7, 8, 9, 63, 64, 65, 200])
+@pytest.mark.parametrize("lead", [(0,), (3,), (2, 2)], ids=str)
+def test_pack_and_unpack_definitions_are_the_convention(k, lead):
+    generator = torch.Generator().manual_seed(k)
+    x = torch.randn(*lead, k, generator=generator)
+    if x.numel() > 2:
+        x.view(-1)[:3] = torch.tensor([0.0, -0.0, float("nan")])  # all of them +1
+    packed = bits.pack(x)
+    np.testing.assert_array_equal(run("Pack", x.numpy(), {}, onnx.TensorProto.UINT8), as_bytes(packed))
+    got = run("Unpack", as_bytes(packed), {}, onnx.TensorProto.FLOAT, k=k)
+    np.testing.assert_array_equal(got, bits.unpack(packed).numpy())

@@ -1,0 +1,68 @@
+"""The file: small, standard, readable by a person, one node for each node of the graph."""
+
+from __future__ import annotations
+
+import onnx
+import torch
+
+import onebit
+from onebit import ops
+from onebit.export._onnx import to_onnx
+from onebit.export._operators import BY_ONNX_NAME
+
+
+def model_of(packed) -> onnx.ModelProto:
+    return to_onnx(packed.graph_module, packed.input_spec)
+
+
+def test_the_mlp_of_the_paper_is_under_5_megabytes(packed_mlp, tmp_path):
+    packed = packed_mlp((784, 4096, 4096, 4096, 10))
+    packed.save(tmp_path / "mlp.onnx")
+    parameters = 784 * 4096 + 2 * 4096 * 4096 + 4096 * 10
+    assert parameters / 8 < (tmp_path / "mlp.onnx").stat().st_size < 5_000_000
+
+
+def test_the_model_is_valid_onnx_with_shapes_that_infer(packed_mlp):
+    onnx.checker.check_model(model_of(packed_mlp()), full_check=True)
+
+
+def test_nodes_are_one_to_one_and_carry_name_and_note(packed_mlp):
+    model = model_of(packed_mlp())
+    assert [(node.domain, node.op_type, node.name, node.doc_string) for node in model.graph.node] == [
+        ("onebit", "DenseU8Bits", "layers.0", "layer 0 is exact"),
+        ("onebit", "DenseBits", "layers.1", "layer 1 is exact"),
+        ("onebit", "DenseFloat", "layers.2", "layer 2 is exact"),
+    ]
+
+
+def test_each_used_operator_is_defined_once_and_no_other(packed_mlp):
+    model = model_of(packed_mlp())
+    assert [f.name for f in model.functions] == ["DenseFloat", "DenseBits", "DenseU8Bits"]
+    for function in model.functions:
+        assert list(function.input) == list(BY_ONNX_NAME[function.name].inputs)
+        assert {node.domain for node in function.node} == {""}
+
+
+def test_the_file_says_what_made_it_and_what_it_takes(packed_mlp):
+    model = model_of(packed_mlp())
+    assert (model.producer_name, model.producer_version) == ("onebit", onebit.__version__)
+    facts = {entry.key: entry.value for entry in model.metadata_props}
+    assert facts["onebit.input"] == "(N, 70) uint8"
+    assert facts["onebit.operators"] == "DenseBits DenseFloat DenseU8Bits"
+    batch, features = model.graph.input[0].type.tensor_type.shape.dim
+    assert (batch.dim_param, features.dim_value) == ("N", 70)
+
+
+def test_weights_are_the_rows_of_the_handle_as_little_endian_bytes(packed_mlp):
+    packed = packed_mlp()
+    model = model_of(packed)
+    stored = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    rows = ops.unpack_weights(packed.graph_module.weights1, 130, 65)
+    assert stored["weights1.value"].shape == (130, 16)
+    assert torch.equal(torch.tensor(stored["weights1.value"]).view(torch.int64), rows)
+
+
+def test_edges_are_annotated_with_the_bytes_that_flow(packed_mlp):
+    infos = {info.name: info for info in model_of(packed_mlp()).graph.value_info}
+    sizes = [[d.dim_param or d.dim_value for d in info.type.tensor_type.shape.dim] for info in infos.values()]
+    assert sizes == [["N", 16], ["N", 24]]  # 65 bits are 2 words, 130 bits are 3

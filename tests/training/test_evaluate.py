@@ -1,0 +1,36 @@
+import pytest
+import torch
+from torch import nn as torch_nn
+
+from onebit.data import Dataset
+from onebit.training import accuracy, recalibrate_batch_norm
+
+
+class LabelInPixel(torch_nn.Module):
+    """Scores highest the class written in the first pixel."""
+
+    def forward(self, x):
+        return torch_nn.functional.one_hot(x[:, 0, 0, 0].long(), 4).float()
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 7, 100])
+def test_accuracy_counts_every_picture_in_any_batch_size(batch_size):
+    images = torch.arange(7, dtype=torch.uint8).remainder(4).view(7, 1, 1, 1)
+    labels = torch.tensor([0, 1, 2, 3, 0, 0, 0])  # the last two are wrong
+    dataset = Dataset(images, labels, ("a", "b", "c", "d"), "seven", "made here")
+    model = LabelInPixel().train()
+    assert accuracy(model, dataset, batch_size) == 5 / 7
+    assert not model.training
+
+
+def test_recalibrated_statistics_are_those_of_the_pictures_without_dropout():
+    torch.manual_seed(0)
+    model = torch_nn.Sequential(torch_nn.Dropout(0.5), torch_nn.BatchNorm1d(3, momentum=0.1), torch_nn.ReLU())
+    x = torch.randn(40, 3) * 5 + 2
+    model.train()
+    model(x)
+    recalibrate_batch_norm(model, x, batch_size=13)  # batches of 13, 13, 13 and 1: the last has no variance
+    parts = x.split(13)[:3]
+    torch.testing.assert_close(model[1].running_mean, torch.stack([part.mean(0) for part in parts]).mean(0))
+    torch.testing.assert_close(model[1].running_var, torch.stack([part.var(0) for part in parts]).mean(0))
+    assert (model[1].momentum, model.training, model[1].training) == (0.1, False, False)

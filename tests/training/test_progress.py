@@ -1,0 +1,40 @@
+import io
+
+import torch
+from rich.console import Console
+
+from onebit.training import Epoch, LineProgress, LiveProgress, Plan
+
+EPOCH = Epoch(2, 0.125, 0.975, 0.975, 2, 0.01, 3.0, 12345.6, {"a": 0.1}, {"a": 0.0})
+
+
+def test_live_progress_shows_loss_accuracy_best_and_time_left(recipe):
+    text = io.StringIO()
+    live = LiveProgress(Console(file=text, width=120, force_terminal=True, color_system=None))
+    live.on_start(Plan(recipe, steps=30, epoch=1, step=5, source="here"))
+    for _ in range(25):
+        live.on_step(torch.tensor(0.5))
+    live.on_epoch(EPOCH)
+    live.on_end()
+    shown = text.getvalue()
+    for part in (
+        "epoch 3/3",
+        "60/90",
+        "loss 0.5000",
+        "best 97.50%",
+        "left",
+        "epoch 2/3  loss 0.1250  validation 97.50%",
+    ):
+        assert part in shown, part
+
+
+def test_line_progress_prints_one_line_for_each_epoch(recipe, capsys):
+    lines = LineProgress()
+    lines.on_start(Plan(recipe, steps=30, epoch=1, step=5, source="here"))
+    lines.on_step(torch.tensor(0.5))
+    lines.on_epoch(EPOCH)
+    lines.on_end()
+    assert capsys.readouterr().out.splitlines() == [
+        "corners: 3 epochs of 30 steps, going on at epoch 2, step 5; here",
+        "epoch 2/3  loss 0.1250  validation 97.50%  12,346 images/s  (best)",
+    ]

@@ -1,0 +1,83 @@
+import pytest
+import torch
+
+from onebit import data, models
+from onebit._errors import FormatError, OptionError, UnknownName
+from onebit.training import Recipe, recipe_names
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_recipe_names_things_that_exist_and_survives_a_round_trip(name):
+    recipe = Recipe.load(name)
+    assert recipe.name == name
+    assert recipe.description
+    assert recipe.data.name in data.names()
+    with torch.device("meta"):
+        models.create(recipe.model.name, **recipe.model.options)
+    assert Recipe.parse(recipe.yaml(), name="other", origin="text") == recipe
+
+
+def test_the_recipes():
+    assert {"mnist-mlp", "mnist-demo"} <= set(recipe_names())
+
+
+def test_the_papers_recipe_is_the_papers():
+    recipe = Recipe.load("mnist-mlp")
+    assert recipe.model.options == {"hidden": [4096, 4096, 4096], "dropout": [0.2, 0.5]}
+    assert (recipe.optimizer.lr, recipe.optimizer.lr_end, recipe.optimizer.decay) == (0.003, 3e-7, "epoch")
+    assert (recipe.epochs, recipe.batch_size) == (1000, 100)
+    assert round(60_000 * recipe.data.validation) == 10_000
+
+
+def test_override_sets_typed_values_and_leaves_the_original(recipe):
+    changed = recipe.override("optimizer.lr=1e-2", "epochs=7", "model.options.hidden=[8, 8]", "optimizer.clip=false")
+    assert (changed.optimizer.lr, changed.epochs, changed.optimizer.clip) == (0.01, 7, False)
+    assert changed.model.options["hidden"] == [8, 8]
+    assert changed.model.options["inputs"] == 64
+    assert (recipe.epochs, recipe.model.options["hidden"]) == (3, [24, 16])
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ("epoch=3", UnknownName, r"No option of a recipe is called 'epoch'. Did you mean 'epochs'\?"),
+        ("optimizer.rl=3", UnknownName, r"No option of optimizer is called 'rl'. Did you mean 'lr'\?"),
+        ("optimiser.lr=3", UnknownName, r"No section of a recipe is called 'optimiser'. Did you mean 'optimizer'\?"),
+        ("epochs.lr=3", OptionError, r"epochs is one value, so it has no 'lr'"),
+        ("epochs", OptionError, r"'epochs' changes nothing. Expected key=value"),
+        ("epochs=many", OptionError, r"epochs is 'many', of type str. Expected int"),
+        ("epochs=0", OptionError, r"epochs is 0. Expected 1 or more"),
+        ("epochs=[", OptionError, r"'\[' is not a value"),
+        ("optimizer.lr_end=1", OptionError, r"optimizer.lr_end is 1.0. Expected more than 0, at most lr \(0.01\)"),
+        ("optimizer.name=adma", OptionError, r"optimizer.name is 'adma'. Expected one of 'adam', 'sgd'"),
+        ("data.validation=1", OptionError, r"data.validation is 1.0. Expected a share between 0 and 1"),
+        ("batch_size=1", OptionError, r"batch norm needs a variance"),
+    ],
+)
+def test_wrong_overrides_are_refused(recipe, change, error, message):
+    with pytest.raises(error, match=message):
+        recipe.override(change)
+
+
+def test_unknown_recipe_suggests_the_near_miss():
+    with pytest.raises(UnknownName, match=r"No recipe is called 'mnist-dmeo'. Did you mean 'mnist-demo'\?"):
+        Recipe.load("mnist-dmeo")
+
+
+def test_a_file_is_loaded_by_its_path_and_named_after_it(tmp_path, recipe):
+    text = recipe.yaml().replace("name: corners\ndescription", "description")
+    (tmp_path / "mine.yaml").write_text(text)
+    assert Recipe.load(tmp_path / "mine.yaml").name == "mine"
+
+
+@pytest.mark.parametrize("text", ["", "3", "- a\n- b", "a: [1", "\xff"])
+def test_a_file_that_is_no_recipe_is_refused(tmp_path, text):
+    path = tmp_path / "broken.yaml"
+    path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(FormatError, match="broken"):
+        Recipe.load(path)
+
+
+def test_an_absent_file_is_refused(tmp_path):
+    with pytest.raises(FormatError, match=r"absent\.yaml: cannot be read"):
+        Recipe.load(tmp_path / "absent.yaml")

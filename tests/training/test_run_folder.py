@@ -1,0 +1,56 @@
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from onebit import models
+from onebit._errors import FormatError
+from onebit.training import load_run
+from onebit.training._run_folder import RunFolder
+
+
+@pytest.fixture
+def run(tmp_path, recipe):
+    folder = RunFolder(tmp_path / "run")
+    folder.start(recipe)
+    torch.manual_seed(1)
+    model = models.create(recipe.model.name, **recipe.model.options)
+    folder.save_model(model)
+    return folder, model
+
+
+def test_a_run_loads_in_evaluation_mode_with_its_weights(run, recipe):
+    folder, model = run
+    loaded, loaded_recipe = load_run(folder.path)
+    assert loaded_recipe == recipe
+    assert not loaded.training
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(loaded.state_dict()[name], tensor)
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path):
+    with pytest.raises(FormatError, match=r"is a folder without recipe\.yaml, so it is not a run"):
+        load_run(tmp_path)
+    with pytest.raises(FormatError, match=r"absent: is not a folder"):
+        load_run(tmp_path / "absent")
+
+
+def test_a_run_without_weights_says_that_it_stopped_early(run):
+    folder, _ = run
+    folder.model.unlink()
+    with pytest.raises(FormatError, match="stopped before its first epoch ended"):
+        load_run(folder.path)
+
+
+@pytest.mark.parametrize("keep", [0, 7, 500])
+def test_truncated_weights_are_refused(run, keep):
+    folder, _ = run
+    folder.model.write_bytes(folder.model.read_bytes()[:keep])
+    with pytest.raises(FormatError, match=r"model\.safetensors: is damaged"):
+        load_run(folder.path)
+
+
+def test_weights_of_another_network_are_refused(run):
+    folder, _ = run
+    save_file({"output.linear.weight": torch.zeros(2, 2)}, folder.model)
+    with pytest.raises(FormatError, match=r"does not fit the model of .*recipe\.yaml"):
+        load_run(folder.path)

@@ -1,0 +1,210 @@
+import json
+import os
+import signal
+
+import pytest
+import torch
+
+from onebit._errors import DataError, FormatError, OptionError, OutputError
+from onebit.nn import latent_weights
+from onebit.training import Callback, Recipe, accuracy, load_run, train
+
+
+class StopAt(Callback):
+    """Ctrl-C, by hand or as an exception, after so many steps or epochs."""
+
+    def __init__(self, *, steps=None, epochs=None, signal_it=False):
+        self.left = {"step": steps, "epoch": epochs}
+        self.signal_it = signal_it
+
+    def count(self, what):
+        if self.left[what] is None:
+            return
+        self.left[what] -= 1
+        if self.left[what] == 0:
+            if not self.signal_it:
+                raise KeyboardInterrupt
+            os.kill(os.getpid(), signal.SIGINT)
+
+    def on_step(self, loss):
+        self.count("step")
+
+    def on_epoch(self, epoch):
+        self.count("epoch")
+
+
+def final_state(folder):
+    return torch.load(folder / "checkpoint.pt", weights_only=True)
+
+
+def metrics(folder):
+    """The lines of metrics.jsonl, without the two that a clock decides."""
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in line.items() if "second" not in key} for line in lines]
+
+
+def assert_same(a, b, where="state"):
+    assert type(a) is type(b), where
+    if isinstance(a, torch.Tensor):
+        assert torch.equal(a, b), where
+    elif isinstance(a, dict):
+        assert list(a) == list(b), where
+        for key in a:
+            if "second" not in str(key):
+                assert_same(a[key], b[key], f"{where}.{key}")
+    elif isinstance(a, list):
+        assert len(a) == len(b), where
+        for i, (x, y) in enumerate(zip(a, b, strict=True)):
+            assert_same(x, y, f"{where}[{i}]")
+    else:
+        assert a == b, where
+
+
+def test_a_run_learns_and_leaves_its_files(tmp_path, recipe, data, capfd):
+    result = train(recipe.override("epochs=6"), tmp_path / "run", data=data)
+    assert result.test_accuracy >= 0.9
+    files = {file.name for file in (tmp_path / "run").iterdir()}
+    assert files == {"recipe.yaml", "metrics.jsonl", "checkpoint.pt", "model.safetensors", "curves.png"}
+    assert (tmp_path / "run" / "curves.png").read_bytes().startswith(b"\x89PNG")
+    printed = capfd.readouterr()
+    assert len(printed.out.splitlines()) == 7  # what starts, and a line for each epoch: nothing else makes noise
+    assert printed.err == ""
+    lines = metrics(tmp_path / "run")
+    assert [line["epoch"] for line in lines] == [1, 2, 3, 4, 5, 6]
+    assert set(lines[0]["flip_ratio"]) == {"hidden1.linear", "hidden2.linear", "output.linear"}
+    model, recipe_again = load_run(tmp_path / "run")
+    assert recipe_again == recipe.override("epochs=6")
+    assert not model.training
+    assert accuracy(model, data[1]) == result.test_accuracy
+    assert all(float(weight.detach().abs().max()) <= 1 for weight in latent_weights(model))
+
+
+def test_one_recipe_gives_the_same_weights_and_leaves_the_global_generator_alone(tmp_path, recipe, data):
+    states = []
+    for run in ("a", "b"):
+        torch.manual_seed(len(states))
+        before = torch.get_rng_state()
+        train(recipe, tmp_path / run, data=data)
+        assert torch.equal(torch.get_rng_state(), before)
+        states.append(final_state(tmp_path / run))
+    assert_same(*states)
+    train(recipe.override("seed=6"), tmp_path / "c", data=data)
+    assert not torch.equal(
+        final_state(tmp_path / "c")["model"]["output.linear.weight"], states[0]["model"]["output.linear.weight"]
+    )
+
+
+@pytest.mark.parametrize("signal_it", [False, True], ids=["exception", "signal"])
+@pytest.mark.parametrize("stop", [{"epochs": 1}, {"steps": 1}, {"steps": 14}, {"epochs": 2}], ids=str)
+@pytest.mark.parametrize("activation", ["sign", "stochastic-sign"])
+def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(tmp_path, recipe, data, stop, signal_it, activation):
+    recipe = recipe.override(f"model.options.activation={activation}")
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    expected = train(recipe, whole, data=data)
+    with pytest.raises(KeyboardInterrupt, match="can be resumed"):
+        train(recipe, broken, data=data, callbacks=[StopAt(**stop, signal_it=signal_it)])
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    result = train(recipe, broken, data=data, resume=True)
+    assert_same(final_state(whole), final_state(broken))
+    assert metrics(whole) == metrics(broken)
+    assert (whole / "model.safetensors").read_bytes() == (broken / "model.safetensors").read_bytes()
+    assert result.test_accuracy == expected.test_accuracy
+
+
+def test_a_run_may_stop_twice(tmp_path, recipe, data):
+    train(recipe, tmp_path / "whole", data=data)
+    with pytest.raises(KeyboardInterrupt, match=r"Stopped in epoch 1 after step 7;"):
+        train(recipe, tmp_path / "run", data=data, callbacks=[StopAt(steps=7)])
+    with pytest.raises(KeyboardInterrupt, match=r"Stopped in epoch 2 after step 3;"):
+        train(recipe, tmp_path / "run", data=data, callbacks=[StopAt(steps=6)], resume=True)
+    train(recipe, tmp_path / "run", data=data, resume=True)
+    assert_same(final_state(tmp_path / "whole"), final_state(tmp_path / "run"))
+
+
+def test_a_finished_run_resumes_to_its_result(tmp_path, recipe, data):
+    first = train(recipe, tmp_path, data=data)
+    again = train(recipe, tmp_path, data=data, resume=True)
+    assert (again.best_epoch, again.test_accuracy) == (first.best_epoch, first.test_accuracy)
+
+
+def test_resuming_needs_a_checkpoint_of_the_same_recipe(tmp_path, recipe, data):
+    with pytest.raises(FormatError, match=r"is a folder without recipe\.yaml, so it is not a run"):
+        train(recipe, tmp_path, data=data, resume=True)
+    train(recipe, tmp_path, data=data)
+    with pytest.raises(OptionError, match=r"started with optimizer\.lr=0\.01, and is resumed with 0\.02"):
+        train(recipe.override("optimizer.lr=0.02"), tmp_path, data=data, resume=True)
+    checkpoint = tmp_path / "checkpoint.pt"
+    checkpoint.write_bytes(checkpoint.read_bytes()[:5000])
+    with pytest.raises(FormatError, match=r"checkpoint\.pt: is damaged or foreign"):
+        train(recipe, tmp_path, data=data, resume=True)
+    checkpoint.unlink()
+    with pytest.raises(FormatError, match=r"there is no checkpoint\.pt to resume"):
+        train(recipe, tmp_path, data=data, resume=True)
+
+
+def test_a_new_run_leaves_nothing_of_the_old_one(tmp_path, recipe, data):
+    train(recipe, tmp_path, data=data)
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe, tmp_path, data=data, callbacks=[StopAt(steps=1)])
+    assert {file.name for file in tmp_path.iterdir()} == {"recipe.yaml", "checkpoint.pt"}
+
+
+def test_a_tie_goes_to_the_later_epoch(tmp_path, recipe, data, monkeypatch):
+    scores = iter([0.5, 0.75, 0.75, 0.25, 1.0])  # the last is the test
+    monkeypatch.setattr("onebit.training._loop.accuracy", lambda *_: next(scores))
+    monkeypatch.setattr("onebit.training._train.accuracy", lambda *_: next(scores))
+    result = train(recipe.override("epochs=4"), tmp_path, data=data)
+    assert (result.best_accuracy, result.best_epoch, result.test_accuracy) == (0.75, 3, 1.0)
+
+
+def test_the_validation_pictures_are_the_last_ones_and_are_not_trained_on(tmp_path, recipe, data, monkeypatch):
+    seen = []
+    monkeypatch.setattr("onebit.training._loop.accuracy", lambda model, dataset, size: seen.append(dataset) or 0.5)
+    plans = []
+
+    class Watch(Callback):
+        def on_start(self, plan):
+            plans.append(plan)
+
+    train(recipe, tmp_path, data=data, callbacks=[Watch()])
+    assert torch.equal(seen[0].images, data[0].images[210:])
+    assert plans[0].steps == 210 // 20
+
+
+def test_an_output_folder_that_cannot_be_made_is_said_before_training(tmp_path, recipe, data):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="cannot be written"):
+        train(recipe, tmp_path / "file" / "run", data=data)
+
+
+def test_a_full_disk_is_said_and_leaves_the_last_checkpoint(tmp_path, recipe, data, monkeypatch):
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe, tmp_path, data=data, callbacks=[StopAt(epochs=1)])
+    before = (tmp_path / "checkpoint.pt").read_bytes()
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "save", full)
+        with pytest.raises(OutputError, match=r"checkpoint\.pt: cannot be written \(No space left on device\)"):
+            train(recipe, tmp_path, data=data, resume=True)
+    assert (tmp_path / "checkpoint.pt").read_bytes() == before
+    train(recipe, tmp_path, data=data, resume=True)
+
+
+def test_more_than_all_pictures_in_a_batch_is_refused(tmp_path, recipe, data):
+    with pytest.raises(OptionError, match=r"batch_size is 211, but only 210 pictures are left for training"):
+        train(recipe.override("batch_size=211"), tmp_path, data=data)
+
+
+@pytest.mark.slow
+def test_the_demo_recipe_reaches_its_accuracy_on_real_digits(tmp_path):
+    from onebit.data import load
+
+    try:
+        data = tuple(load("mnist", split=part, download=False) for part in ("train", "test"))
+    except DataError:
+        pytest.skip("no MNIST here")
+    result = train(Recipe.load("mnist-demo"), tmp_path, data=data)
+    assert result.test_accuracy >= (0.97 if len(data[0]) == 60_000 else 0.92)
