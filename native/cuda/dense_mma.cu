@@ -2,21 +2,16 @@
  *
  * A block of four warps computes 128 x 128, a warp 64 x 64; k goes through a ring of STAGES tiles of 64 bytes, copied
  * asynchronously from sm_80 on. Shared memory feeds a product step with 4 KiB for 64 x 64 x 256 bits.
- * Macros: OB_OPERAND, OB_FORM, OB_OUTPUT, OB_ALIGN (16, 8, 4 or 1: what rows of x are a multiple of). */
+ * Macros: OB_OPERAND, OB_FORM, OB_OUTPUT, OB_STAGES (2 or more), OB_ALIGN (16, 8, 4 or 1: what rows of x are a multiple
+ * of). */
 #include "device.cuh"
 #include "mma.cuh"
 #include "epilogue.cuh"
 
-#if !defined(OB_EMULATED) && __CUDA_ARCH__ < 800
-#define OB_RING 2
-#else
-#define OB_RING 4
-#endif
-
 enum {
     TILE = 128,
     K_BYTES = 64,
-    STAGES = OB_RING,
+    STAGES = OB_STAGES,
     THREADS = 128,
     STAGE_BYTES = 2 * TILE * K_BYTES,
     SHARED_BYTES = STAGES * STAGE_BYTES,

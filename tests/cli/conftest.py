@@ -9,7 +9,7 @@ from onebit.cli import main
 @pytest.fixture(scope="session")
 def small():
     """Options that make the demo's recipe a matter of seconds."""
-    return ["--set", "model.options.hidden=[64,40]", "--set", "epochs=2", "--set", "evaluation.recalibrate=0"]
+    return ["--set", "model.options.hidden=[64,40]", "--set", "epochs=6", "--set", "batch_size=50"]
 
 
 @pytest.fixture(scope="session")
@@ -20,8 +20,8 @@ def root(tmp_path_factory):
     for split, prefix, count in (("train", "train", 600), ("test", "t10k", 200)):
         sample = data.load("mnist", folder / "empty", split, download=False, notify=str)
         images, labels = sample.images[:count, 0].contiguous(), sample.labels[:count].to(sample.images.dtype)
-        (folder / "mnist" / f"{prefix}-images-idx3-ubyte").write_bytes(data.encode_idx(images.numpy()))
-        (folder / "mnist" / f"{prefix}-labels-idx1-ubyte").write_bytes(data.encode_idx(labels.numpy()))
+        (folder / "mnist" / f"{prefix}-images-idx3-ubyte").write_bytes(data.encode_idx(images))
+        (folder / "mnist" / f"{prefix}-labels-idx1-ubyte").write_bytes(data.encode_idx(labels))
     return folder
 
 

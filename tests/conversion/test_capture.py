@@ -51,10 +51,15 @@ def test_modes_return_to_what_they_were_even_after_an_error() -> None:
     net = model(lambda x: x)
     net.train()
     net[1].eval()
-    with pytest.raises(ZeroDivisionError), evaluating(net):
-        assert not any(module.training for module in net.modules())
-        assert not torch.is_grad_enabled()
-        raise ZeroDivisionError
+
+    def fails() -> None:
+        with evaluating(net):
+            assert not any(module.training for module in net.modules())
+            assert not torch.is_grad_enabled()
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fails()
     assert [module.training for module in net] == [True, False, True, True]
 
 

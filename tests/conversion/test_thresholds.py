@@ -50,7 +50,7 @@ def holds(function: ChannelFunction, found: Any) -> bool:
 
 
 def tie_norm(n: int, k: int) -> dict[str, Tensor]:
-    """Batch norms whose mean is an attainable sum and whose shift is 0: every boundary is a tie that rounding decides."""
+    """Batch norms whose mean is an attainable sum and whose shift is 0: rounding decides every boundary."""
     generator = torch.Generator().manual_seed(k)
     mean = torch.randint(-k // 4, k // 4 + 1, (n,), generator=generator) * 2 + k % 2
     gamma = torch.randn(n, generator=generator)
@@ -58,7 +58,7 @@ def tie_norm(n: int, k: int) -> dict[str, Tensor]:
     return {"running_mean": mean.float(), "running_var": var, "weight": gamma, "bias": torch.zeros(n)}
 
 
-@pytest.mark.parametrize("k", [1, 2, 63, 64, 65, 513])
+@pytest.mark.parametrize("k", [1, 64, 65, 513])
 @pytest.mark.parametrize("bisect", [False, True])
 def test_thresholds_agree_with_batch_norm_at_every_tie(
     k: int, bisect: bool, channel_function: Any, monkeypatch: pytest.MonkeyPatch

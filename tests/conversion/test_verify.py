@@ -87,7 +87,7 @@ def test_a_network_of_other_sizes_is_refused(user_net: Any, pixels: Any) -> None
 
 def test_float_pixels_are_refused_with_advice(user_net: Any, pixels: Any) -> None:
     net, x = user_net(), pixels(5, 30)
-    with pytest.raises(DtypeError, match="raw 0..255 pixels"):
+    with pytest.raises(DtypeError, match="uint8, without normalisation"):
         verify(net, convert(net, x), x.float())
 
 

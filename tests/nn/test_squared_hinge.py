@@ -23,7 +23,7 @@ def test_loss_and_gradient_are_the_formula(n, classes, seed):
             rest = max(0.0, 1 - t * float(o.detach()[i, c]))
             expected += rest**2 / (n * classes)
             assert float(o.grad[i, c]) == pytest.approx(-2 * t * rest / (n * classes), abs=1e-12)
-    assert float(loss) == pytest.approx(expected, rel=1e-12)
+    assert loss.item() == pytest.approx(expected, rel=1e-12)
 
 
 def test_a_margin_of_one_costs_nothing():

@@ -41,7 +41,7 @@ def test_override_sets_typed_values_and_leaves_the_original(recipe):
     ("change", "error", "message"),
     [
         ("epoch=3", UnknownName, r"No option of a recipe is called 'epoch'. Did you mean 'epochs'\?"),
-        ("optimizer.rl=3", UnknownName, r"No option of optimizer is called 'rl'. Did you mean 'lr'\?"),
+        ("optimizer.lr_edn=3", UnknownName, r"No option of optimizer is called 'lr_edn'. Did you mean 'lr_end'\?"),
         ("optimiser.lr=3", UnknownName, r"No section of a recipe is called 'optimiser'. Did you mean 'optimizer'\?"),
         ("epochs.lr=3", OptionError, r"epochs is one value, so it has no 'lr'"),
         ("epochs", OptionError, r"'epochs' changes nothing. Expected key=value"),

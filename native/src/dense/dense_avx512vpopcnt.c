@@ -15,7 +15,12 @@
 
 OB_TARGET_BEGIN(OB_TARGET_AVX512VPOPCNT)
 
-enum { ROWS = 6, LINES = 4, LINES_ONE_ROW = 8 };
+enum {
+    ROWS = 6,
+    LINES = 4,
+    LINES_ONE_ROW = 8,
+    FETCH_WORDS = 16, /* from this length on a tile fetches its lines of the output before it needs them */
+};
 
 /* One word of a tile: every row's word against every line. The first word starts the sums. */
 OB_INLINE void step(__m512i differ_u64x8[ROWS][LINES_ONE_ROW], const unsigned char *const x[ROWS],
@@ -43,6 +48,7 @@ OB_INLINE void panel(const ob_dense_job *job, int64_t row, int64_t count, int64_
     const __m512i low_i32x16 = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
     const __m512i k_i32x16 = _mm512_set1_epi32((int32_t)job->k);
     const int64_t words = job->words;
+    const int fetch_output = words >= FETCH_WORDS && job->epilogue.output != OB_OUTPUT_BITS;
     const unsigned char *w[LINES_ONE_ROW];
     ob_finish_avx512 finish[LINES_ONE_ROW / 2];
     OB_UNROLL
@@ -54,6 +60,10 @@ OB_INLINE void panel(const ob_dense_job *job, int64_t row, int64_t count, int64_
         const unsigned char *x[ROWS];
         OB_UNROLL
         for (int r = 0; r < rows; r++) x[r] = job->x + (row + r) * job->x_bytes;
+        for (int r = 0; fetch_output && r < rows; r++) {
+            char *const out = (char *)job->out + (row + r) * job->out_bytes + channel * 4;
+            for (int g = 0; g < lines; g += 2) __builtin_prefetch(out + 32 * g, 1);
+        }
         step(differ_u64x8, x, w, 0, rows, lines, 1);
         OB_UNROLL_BY_4
         for (int64_t word = 1; word < words; word++) step(differ_u64x8, x, w, word, rows, lines, 0);

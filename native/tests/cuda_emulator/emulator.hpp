@@ -6,13 +6,13 @@
  * instructions' meanings (swizzle, descriptors, fragments) are written from the PTX manual, not from native/cuda/layout.cuh. */
 #pragma once
 #include <cstdint>
-#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <deque>
 #include <functional>
 #include <map>
 #include <memory>
+#include <string>
 #include <ucontext.h>
 #include <vector>
 
@@ -39,12 +39,16 @@ struct Thread {
 struct Copy { std::function<void()> deliver; };
 
 inline Thread *current; inline ucontext_t scheduler; inline std::function<void()> body;
-inline std::vector<Block *> cluster; inline Named cluster_barrier; inline std::vector<Copy> copies;
+inline std::vector<Block *> cluster; inline Named cluster_barrier; inline std::vector<Copy> copies; inline size_t shared_limit;
 inline Dim block_dim, grid_dim; inline uint64_t seed = 1;
 
+inline std::string error; /* the first failure; the kernel is then abandoned */
+
+/* Notes the failure and never returns to the thread that made it. */
 [[noreturn]] inline void fail(const char *why) {
-    fprintf(stderr, "emulator: %s (block %u, thread %u)\n", why, current ? current->block->index.x : 0, current ? current->linear : 0);
-    exit(3);
+    error = std::string(why) + " (block " + std::to_string(current->block->index.x) + ", thread " +
+            std::to_string(current->linear) + ")";
+    for (;;) swapcontext(&current->context, &scheduler);
 }
 inline unsigned chance() { seed = seed * 6364136223846793005ull + 1442695040888963407ull; return (unsigned)(seed >> 33); }
 inline void block_until(std::function<bool()> ready) {
@@ -76,17 +80,20 @@ inline void run_cluster(std::vector<std::unique_ptr<Thread>> &threads) {
             swapcontext(&scheduler, &t->context);
             current = nullptr;
             left -= t->finished;
+            if (!error.empty()) return;
         }
         if (!copies.empty() && (!progress || chance() % 8 == 0)) deliver_one();
-        else if (!progress && left) fail("deadlock: every thread waits for another");
+        else if (!progress && left) error = "deadlock: every thread waits for another";
+        if (!error.empty()) return;
     }
-    if (!copies.empty()) fail("a copy was still under way when the kernel ended");
+    if (!copies.empty()) error = "a copy was still under way when the kernel ended";
 }
 /* Runs `kernel` (a call with its arguments bound) over the grid, one cluster after the other. */
 inline void launch(Dim grid, Dim block, size_t shared_bytes, unsigned cluster_size, std::function<void()> kernel) {
     block_dim = block, grid_dim = grid, body = std::move(kernel);
+    error.clear(), copies.clear(), shared_limit = shared_bytes;
     unsigned count = block.x * block.y * block.z;
-    for (unsigned first = 0; first < grid.x * grid.y; first += cluster_size) {
+    for (unsigned first = 0; error.empty() && first < grid.x * grid.y; first += cluster_size) {
         std::vector<std::unique_ptr<Block>> blocks;
         std::vector<std::unique_ptr<Thread>> threads;
         cluster.clear(), cluster_barrier = Named();
@@ -94,8 +101,8 @@ inline void launch(Dim grid, Dim block, size_t shared_bytes, unsigned cluster_si
             blocks.emplace_back(new Block);
             Block *b = blocks.back().get();
             b->index = {(first + r) % grid.x, (first + r) / grid.x, 0}, b->rank = r;
-            size_t bytes = (shared_bytes + 2048) / 1024 * 1024; /* exact size, then poison at the end is not needed: ASAN */
-            b->memory = (u8 *)aligned_alloc(1024, bytes);
+            size_t bytes = (shared_bytes + 2047) / 1024 * 1024;
+            b->memory = (u8 *)aligned_alloc(1024, bytes); /* what is asked for and a little more: overruns show as errors */
             memset(b->memory, 0xA5, bytes);
             b->warps.resize((count + 31) / 32);
             cluster.push_back(b);
@@ -115,7 +122,7 @@ inline void launch(Dim grid, Dim block, size_t shared_bytes, unsigned cluster_si
 }
 inline u32 offset_of(const void *p) {
     long o = (const u8 *)p - current->block->memory;
-    if (o < 0 || o >= 232448) fail("an address is outside shared memory");
+    if (o < 0 || (size_t)o >= shared_limit) fail((std::string("an address is outside shared memory: ") + std::to_string(o) + " of " + std::to_string(shared_limit)).c_str());
     return (u32)o;
 }
 inline void named_arrive(Named &n, int threads, bool wait) {
@@ -139,7 +146,8 @@ template <class Arguments, class Compute> void together(const void *kind, Argume
     } else block_until([&w, generation] { return w.generation != generation; });
 }
 inline void barrier_step(Barrier &b, int arrivals, long bytes) {
-    if (!b.live) fail("a barrier is used before it is initialised");
+    if (!b.live && !current) error = "a copy reports to a barrier that is not initialised";
+    else if (!b.live) fail("a barrier is used before it is initialised");
     b.pending -= arrivals, b.bytes += bytes;
     if (b.pending < 0) fail("more arrivals than a barrier expects");
     if (b.pending == 0 && b.bytes == 0) b.phase ^= 1, b.pending = b.count;

@@ -135,7 +135,7 @@ static inline u32 cluster_block() { return current->block->rank; }
 static inline void grid_wait() {}
 
 /* ---- wgmma.cuh ---- */
-static int form_of_products(); /* the harness knows what the kernel multiplies */
+static int form_of_products(); /* library.cpp knows what the kernel multiplies */
 static inline void read_operand(u64 descriptor, u32 row, u8 *to) {
     if (descriptor >> 62 != 1) fail("a descriptor does not name the 128-byte swizzle");
     u32 start = (u32)(descriptor & 0x3FFF) << 4, group = (u32)(descriptor >> 32 & 0x3FFF) << 4;

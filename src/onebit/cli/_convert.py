@@ -27,13 +27,14 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
 def run(args: argparse.Namespace) -> int:
     """Convert, verify on the test pictures, save."""
     import onebit
-    from onebit import data, training
+    from onebit import training
+    from onebit.cli._loading import load
 
     output = Path(args.output)
     if output.suffix != ".onnx":
         raise OptionError(f"--output is {args.output!r}; expected a file that ends in .onnx.")
     model, recipe = training.load_run(args.path)
-    pictures = data.load(recipe.data.name, root=args.root, split="test").images
+    pictures = load(recipe.data.name, args.root, "test").images
     packed = onebit.convert(model, pictures[:64])
     report = onebit.verify(model, packed, pictures)
     if not args.quiet:

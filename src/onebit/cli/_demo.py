@@ -31,19 +31,20 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
 def run(args: argparse.Namespace) -> int:
     """The five steps."""
     import onebit
-    from onebit import data, training
+    from onebit import training
     from onebit.cli import _demo_report as report
+    from onebit.cli._loading import load
 
     begin = time.perf_counter()
     out = Path(args.out)
     recipe = training.Recipe.load(args.recipe).override(*args.set)
     heading(1, "Data")
-    test = data.load(recipe.data.name, root=args.root, split="test")
-    print(f"{test.name}: {test.source}; {len(test.labels):,} test pictures.")
+    train, test = (load(recipe.data.name, args.root, split) for split in ("train", "test"))
+    print(f"{test.name}: {len(train):,} training and {len(test):,} test pictures ({test.source}).")
 
     heading(2, "Train")
     print(f"{recipe.description}")
-    result = training.train(recipe, out, root=args.root, quiet=args.quiet)
+    result = training.train(recipe, out, data=(train, test), quiet=args.quiet)
     print(f"{result.seconds:.0f} s; best validation accuracy {result.best_accuracy:.2%} (epoch {result.best_epoch}).")
 
     heading(3, "Convert")

@@ -87,8 +87,8 @@ def compare(model: nn.Module, packed: PackedModel, test: Dataset, *, run_folder:
     The float side has its weights binarized once beforehand, as anybody who serves it would do.
     """
     frozen = freeze(model)
+    answers = [predictions(network, test.images) for network in (frozen, packed)]
     with torch.no_grad():
-        answers = [torch.cat([net(batch).argmax(1) for batch in test.images.split(256)]) for net in (frozen, packed)]
         timings = race((frozen, packed), test.images[:1]), race((frozen, packed), test.images[:256])
     sides = [
         Side(
@@ -107,6 +107,12 @@ def compare(model: nn.Module, packed: PackedModel, test: Dataset, *, run_folder:
         )
     ]
     return Comparison(sides[0], sides[1], len(test.labels), int((answers[0] == answers[1]).sum()))
+
+
+@torch.no_grad()
+def predictions(network: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
+    """The class with the highest score for each picture (N, C, H, W) uint8 -> (N,) int64."""
+    return torch.cat([network(images[start : start + 256]).argmax(1) for start in range(0, len(images), 256)])
 
 
 def freeze(model: nn.Module) -> nn.Module:
@@ -140,8 +146,7 @@ def draw_digits(packed: PackedModel, test: Dataset, path: Path) -> Path:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    with torch.no_grad():
-        answers = torch.cat([packed(batch).argmax(1) for batch in test.images.split(256)])
+    answers = predictions(packed, test.images)
     wrong = (answers != test.labels).nonzero().flatten()[:8]
     right = (answers == test.labels).nonzero().flatten()[: 32 - len(wrong)]
     figure = Figure(figsize=(9, 5.4), layout="constrained")

@@ -60,14 +60,13 @@ def native_facts() -> dict[str, Any]:
         from onebit import ops
         from onebit.ops import native
 
-        door = ops.front_door()
         return {
             "library": str(native.library_path()),
             "cpu": native.cpu_features(),
             "kernels": {
                 op: {"chosen": native.active(op), "available": native.available_isas(op)} for op in native.operators()
             },
-            "torch_front_door": f"{door.name}: {door.why}",
+            "torch_front_door": str(ops.front_door()),
         }
     except OnebitError as error:
         return {"library": str(error), "cpu": [], "kernels": {}, "torch_front_door": "none"}

@@ -39,12 +39,12 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure and print."""
-    from onebit import data
+    from onebit.cli._loading import load
 
     if args.batch < 1:
         raise OptionError(f"--batch is {args.batch}; expected 1 or more.")
     predict, kernels = network(args)
-    pictures = data.load(args.data, root=args.root, split=args.split)
+    pictures = load(args.data, args.root, args.split)
     correct, seconds = 0, 0.0
     for start in range(0, len(pictures.labels), args.batch):
         batch = pictures.images[start : start + args.batch]
@@ -53,6 +53,7 @@ def run(args: argparse.Namespace) -> int:
         seconds += time.perf_counter() - begin
         correct += int((logits.argmax(1) == pictures.labels[start : start + args.batch]).sum())
     count = len(pictures.labels)
+    used = kernels()
     result = {
         "path": args.path,
         "data": args.data,
@@ -63,16 +64,15 @@ def run(args: argparse.Namespace) -> int:
         "accuracy": correct / count,
         "seconds": seconds,
         "images_per_second": count / seconds,
-        "kernels": kernels(),
+        "kernels": used,
     }
     if args.json:
         print(json.dumps(result))
     else:
-        used = ", ".join(f"{op} {isa}" for op, isa in result["kernels"].items())  # type: ignore[attr-defined]
         print(f"{args.path} on {args.data} ({args.split}, {pictures.source})")
         print(f"accuracy {correct / count:.2%} ({correct:,} of {count:,})")
         print(f"time     {seconds:.2f} s, {count / seconds:,.0f} images/s")
-        print(f"kernels  {used}")
+        print(f"kernels  {', '.join(f'{op} {isa}' for op, isa in used.items())}")
     return 0
 
 

@@ -75,7 +75,9 @@ def known_options(parser: Parser, command: str | None) -> list[str]:
 def paragraph(text: str) -> str:
     """One error as one wrapped paragraph: no traceback, no stray line breaks."""
     width = min(shutil.get_terminal_size().columns, 100)
-    return textwrap.fill(f"onebit: error: {' '.join(text.split())}", width, break_long_words=False)
+    return textwrap.fill(
+        f"onebit: error: {' '.join(text.split())}", width, break_long_words=False, break_on_hyphens=False
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:

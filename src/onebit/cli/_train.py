@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train, then say where the run is and what it reached."""
     from onebit import training
+    from onebit.cli._loading import load
 
     if args.list:
         for name in training.recipe_names():
@@ -42,7 +44,12 @@ def run(args: argparse.Namespace) -> int:
         raise OptionError("onebit train needs a recipe. `onebit train --list` shows them.")
     recipe = training.Recipe.load(args.recipe).override(*args.set)
     out = Path(args.out or f"runs/{recipe.name}")
-    result = training.train(recipe, out, root=args.root, resume=args.resume, quiet=args.quiet)
+    train, test = (load(recipe.data.name, args.root, split) for split in ("train", "test"))
+    try:
+        result = training.train(recipe, out, data=(train, test), resume=args.resume, quiet=args.quiet)
+    except KeyboardInterrupt as stop:
+        again = ["onebit", "train", args.recipe, *(f"--set {shlex.quote(change)}" for change in args.set)]
+        raise KeyboardInterrupt(f"{stop} Go on with: {' '.join(again)} --out {out} --resume") from None
     print(
         f"Best validation accuracy {result.best_accuracy:.2%} at epoch {result.best_epoch}; "
         f"test accuracy there {result.test_accuracy:.2%}. Run folder: {out}"

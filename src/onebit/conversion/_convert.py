@@ -26,7 +26,7 @@ def convert(model: nn.Module, example: Tensor) -> PackedModel:
     captured = capture(model, example)
     lowered = lower(captured)
     layers = [layer for layer in map(layer_of, lowered.graph.nodes) if layer is not None]
-    packed = PackedModel(_bare(lowered), InputSpec((None, *example.shape[1:]), example.dtype))
+    packed = _packed(model, lowered, InputSpec((None, *example.shape[1:]), example.dtype))
     report = compare(model, captured, layers, packed, example)
     if not report.ok:
         raise ConversionError(
@@ -47,6 +47,18 @@ def lower(captured: fx.GraphModule) -> fx.GraphModule:
     for step in passes.FINISHING:
         module = step(module)
     return module
+
+
+def _packed(model: nn.Module, lowered: fx.GraphModule, spec: InputSpec) -> PackedModel:
+    try:
+        return PackedModel(_bare(lowered), spec)
+    except ConversionError as error:
+        notes = [n.meta["onebit"]["note"] for n in lowered.graph.nodes if "onebit" in n.meta]
+        unpacked = "Convolutions are not packed yet. " if any("convolutions" in note for note in notes) else ""
+        raise ConversionError(
+            f"{type(model).__name__} holds an operator that packed networks lack. {unpacked}Convert the model without "
+            f"it and apply it to the packed network's output, as goes for softmax. {error}"
+        ) from error
 
 
 def _count(module: fx.GraphModule) -> int:

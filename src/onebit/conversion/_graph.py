@@ -72,7 +72,7 @@ def add_constant(module: fx.GraphModule, name: str, value: Tensor, source: fx.No
     while hasattr(module, unique):
         count += 1
         unique = f"{name}_{count}"
-    module.register_buffer(unique, value.contiguous())
+    module.register_buffer(unique, value)
     node = module.graph.get_attr(unique)
     node.meta["source"] = source_of(source) if source is not None else unique
     return node

@@ -17,7 +17,7 @@ ENUMERATE_UNPROVEN = 2**30  # and up to here if there is no other way
 _CHUNK = 2**21
 
 
-class NotBinary(Exception):  # noqa: N818  an answer, not a failure
+class NotBinary(Exception):
     """The function is not a threshold of the sum; the text says why, for explain."""
 
 

@@ -25,6 +25,8 @@ from onebit.training._optimizer import learning_rate, make_optimizer
 from onebit.training._recipe import Recipe
 from onebit.training._run_folder import RunFolder
 
+DRAW_EVERY = 20.0  # seconds between two pictures of the curves, which take a quarter of one
+
 
 class Loop:
     """A run in progress. Between two steps, `epoch` and `step` (both from 0) say what comes next."""
@@ -49,6 +51,7 @@ class Loop:
         self.epoch = self.step = 0
         self.loss_sum = torch.zeros((), dtype=torch.float64, device=self.accelerator.device)
         self.history: list[Epoch] = []
+        self.drawn = time.perf_counter()
         self.steps = len(self._batches())
         if self.steps == 0:
             raise OptionError(
@@ -66,6 +69,7 @@ class Loop:
                 self._train_epoch()
                 speed = (self.steps - first) * self.recipe.batch_size / (time.perf_counter() - begin)
                 self._finish_epoch(begin, speed)
+            self._draw()
         finally:
             for callback in self.callbacks:
                 callback.on_end()
@@ -118,6 +122,8 @@ class Loop:
                 self.folder.save_model(self.bare)
             self.folder.save_history(self.history)
             self.save()
+            if time.perf_counter() - self.drawn > DRAW_EVERY:
+                self._draw()
         self._tell("on_epoch", record)
 
     def _batches(self) -> Batches:
@@ -135,9 +141,15 @@ class Loop:
         except KeyboardInterrupt:
             if self.accelerator.is_main_process:
                 self.save()
+                self._draw()
             raise KeyboardInterrupt(
                 f"Stopped in epoch {self.epoch + 1} after step {self.step}; {self.folder.path} can be resumed."
             ) from None
+
+    def _draw(self) -> None:
+        if self.history and self.accelerator.is_main_process:
+            self.folder.draw(self.history)
+            self.drawn = time.perf_counter()
 
     def save(self) -> None:
         """Write the checkpoint."""

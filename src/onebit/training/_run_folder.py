@@ -52,8 +52,11 @@ class RunFolder:
         write_atomic(self.checkpoint, lambda file: torch.save(state, file))
 
     def save_history(self, history: Sequence[Epoch]) -> None:
-        """metrics.jsonl, one line per epoch, and the picture of it."""
+        """metrics.jsonl, one line per epoch."""
         write_text(self.metrics, "".join(json.dumps(dataclasses.asdict(epoch)) + "\n" for epoch in history))
+
+    def draw(self, history: Sequence[Epoch]) -> None:
+        """The picture of the metrics."""
         draw_curves(history, self.read_recipe().name, self.curves)
 
     def read_recipe(self) -> Recipe:
@@ -104,7 +107,8 @@ def load_run(path: str | os.PathLike[str]) -> tuple[nn.Module, Recipe]:
     """
     folder = RunFolder(path)
     recipe = folder.read_recipe()
-    model = models.create(recipe.model.name, **recipe.model.options)
+    with torch.random.fork_rng(devices=[]):  # loading is no reason to move the caller's random numbers
+        model = models.create(recipe.model.name, **recipe.model.options)
     try:
         model.load_state_dict(folder.read_model())
     except RuntimeError as error:

@@ -39,8 +39,11 @@ OTHER: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
-def recognised(captured: Any, function: Callable[[Tensor], Tensor]) -> Any:
-    module = captured(lambda x: function(x), EDGES)
+NORMAL = torch.randn(50, 11, generator=torch.Generator().manual_seed(0))
+
+
+def recognised(captured: Any, function: Callable[[Tensor], Tensor], example: Tensor = EDGES) -> Any:
+    module = captured(lambda x: function(x), example)
     for step in (*passes.CLEANING, *passes.RECOGNITION):
         module = step(module)
     return module
@@ -81,21 +84,22 @@ def test_a_sign_used_twice_is_packed_once(captured: Any) -> None:
     ],
 )
 def test_surrogates_are_cancelled_and_marked(surrogate: Callable[[Tensor, Tensor], Tensor], captured: Any) -> None:
-    x = torch.randn(50, 7, generator=torch.Generator().manual_seed(0))
-    function = lambda x: surrogate(torch.where(x < 0, -1.0, 1.0), F.hardtanh(x))  # noqa: E731
+    def function(x: Tensor) -> Tensor:
+        return surrogate(torch.where(x < 0, -1.0, 1.0), F.hardtanh(x))
+
     module = recognised(captured, function)
-    assert torch.equal(module(x), torch.where(x < 0, -1.0, 1.0))
+    assert torch.equal(module(NORMAL), torch.where(NORMAL < 0, -1.0, 1.0))
     assert any(node.meta.get("rounded") for node in module.graph.nodes)
-    assert torch.allclose(module(x), function(x), atol=1e-6)
+    assert torch.allclose(module(NORMAL), function(NORMAL), atol=1e-6)
 
 
 def test_what_does_not_cancel_stays(captured: Any) -> None:
-    x = torch.randn(5, 7, generator=torch.Generator().manual_seed(0))
     for function in (
         lambda x: (torch.where(x < 0, -1.0, 1.0) - x) + 2 * x,
         lambda x: (x - torch.where(x < 0, -1.0, 1.0)) + x,
         lambda x: (x - x.abs()) + x.abs(),
         lambda x: torch.add(torch.where(x < 0, -1.0, 1.0) - x, x, alpha=2),
     ):
-        assert torch.allclose(recognised(captured, function)(x), function(x), atol=1e-6)
-        assert not any(node.meta.get("rounded") for node in recognised(captured, function).graph.nodes)
+        module = recognised(captured, function, NORMAL)
+        assert torch.allclose(module(NORMAL), function(NORMAL), atol=1e-6)
+        assert not any(node.meta.get("rounded") for node in module.graph.nodes)

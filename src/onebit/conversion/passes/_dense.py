@@ -128,7 +128,7 @@ def _not_binary(x: fx.Node) -> str:
 
 def pack_rows(module: fx.GraphModule, weight: fx.Node, signs: Tensor) -> fx.Node:
     """A constant: the rows of signs (n, k) packed as the kernels read them."""
-    words = torch.ops.onebit.pack(signs)
+    words = torch.ops.onebit.pack(signs.contiguous())
     handle = torch.ops.onebit.pack_weights(words, signs.shape[1])
     return add_constant(module, f"{layer_name(weight, weight)}_weights", handle, weight)
 

@@ -140,7 +140,7 @@ def architecture(capability: tuple[int, int], kernel_file: str, known: frozenset
     A cubin runs on later minor versions of its own major version, so an unknown 12.3 runs code for 12.0.
     """
     major, minor = capability
-    if kernel_file == "dense_wgmma":
+    if kernel_file.startswith("dense_wgmma"):
         return f"sm_{major}{minor}a"
     usable = [number for number in known if number // 10 == major and number % 10 <= minor]
     if not usable:

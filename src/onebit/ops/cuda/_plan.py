@@ -164,8 +164,10 @@ def _wgmma(device: Device, operand: int, output: int, m: int, n: int, name: str)
 
 def _mma(device: Device, operand: int, output: int, m: int, n: int, k: int, align: int) -> Plan:
     form = DOT if operand == BYTES else form_of_bits(device.capability)
-    macros = (("OB_OPERAND", operand), ("OB_FORM", form), ("OB_OUTPUT", output), ("OB_ALIGN", align))
-    stages = 4 if device.capability >= (8, 0) else 2
+    stages = 4 if device.capability >= (8, 0) else 2  # 64 KiB, or the 32 KiB that need no asynchronous copy to be filled
+    macros = (
+        ("OB_OPERAND", operand), ("OB_FORM", form), ("OB_OUTPUT", output), ("OB_STAGES", stages), ("OB_ALIGN", align),
+    )  # fmt: skip
     padded = _tiles(_row_bytes(operand, k), 64) * 512
     return Plan(
         kernel=Kernel("dense_mma", "onebit_dense_mma", macros),

@@ -1,4 +1,4 @@
-/* peak.cu: how fast the tensor core is when nothing has to be fetched: the products of dense_wgmma.cu, over and over on one
+/* dense_wgmma_peak.cu: how fast the tensor core is when nothing has to be fetched: the products of dense_wgmma.cu, over and over on one
  * tile in shared memory. Two warpgroups, 64 x 256 each. The ceiling that a benchmark states its fractions of. */
 #include "device.cuh"
 #include "hopper.cuh"

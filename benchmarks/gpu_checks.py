@@ -1,0 +1,100 @@
+"""Is every CUDA kernel bit-exact? Awkward sizes against the definition in float64, large ones against int8 cuBLAS."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from onebit import ops
+from onebit.ops import _dense_call
+from onebit.ops import cuda as engine
+
+SHAPES = [
+    (1, 1, 1), (1, 10, 784), (3, 65, 63), (17, 64, 64), (64, 130, 127), (129, 10, 4096), (100, 257, 129), (300, 200, 1000),
+    (193, 255, 1024), (257, 513, 1025), (1000, 4096, 784), (500, 1000, 4096),
+]  # fmt: skip
+LARGE = 4096
+
+
+def run() -> list[str]:
+    """Every kernel, input and output at every shape; the failures as lines, empty if all is exact."""
+    wrong = []
+    for family, given in (("dense", _dense_call.WORDS), ("dense_u8", _dense_call.PIXELS)):
+        for m, n, k in SHAPES:
+            x, signs, weights = _operands(family, m, n, k)
+            y = _sums(family, x, signs, k)
+            for kernel in [None, *engine.kernels()]:
+                wrong += [
+                    f"{kernel or 'chosen'}: {line}" for line in _compare(family, given, x, weights, y, n, k, kernel)
+                ]
+    return wrong + _large() + _packing()
+
+
+def _operands(family: str, m: int, n: int, k: int) -> tuple[Tensor, Tensor, Tensor]:
+    signs = torch.randint(0, 2, (n, k), device="cuda") * 2.0 - 1.0
+    weights = torch.ops.onebit.pack_weights(ops.pack(signs.cpu()).cuda(), k)
+    if family == "dense_u8":
+        return torch.randint(0, 256, (m, k), device="cuda", dtype=torch.uint8), signs, weights
+    return torch.ops.onebit.pack(torch.randn(m, k, device="cuda")), signs, weights
+
+
+def _sums(family: str, x: Tensor, signs: Tensor, k: int) -> Tensor:
+    real = x.double() if family == "dense_u8" else torch.ops.onebit.unpack(x, k).double()
+    return (real @ signs.double().t()).to(torch.int32)
+
+
+def _compare(
+    family: str, given: object, x: Tensor, weights: Tensor, y: Tensor, n: int, k: int, kernel: str | None
+) -> list[str]:
+    row_bytes = x.shape[1] * x.element_size()
+    if (kernel == "popc" and family == "dense_u8") or (kernel not in (None, "popc", "mma") and row_bytes % 16):
+        return []
+    scale, bias = torch.randn(n, device="cuda"), torch.randn(n, device="cuda")
+    # Thresholds that occur as sums, so that ties are common; then the two constant channels.
+    threshold = y[torch.randint(0, y.shape[0], (n,), device="cuda"), torch.arange(n, device="cuda")].clone()
+    direction = (torch.randint(0, 2, (n,), device="cuda", dtype=torch.int8) * 2 - 1).to(torch.int8)
+    threshold[0], direction[0] = -(2**31), 1
+    threshold[-1], direction[-1] = 2**31 - 1, 1
+    plus = torch.where(direction > 0, y >= threshold, y <= threshold)
+    cases = {
+        "int32": (_dense_call.INT32, (), y),
+        "float": (_dense_call.FLOAT, (scale, bias), y.float() * scale + bias),
+        "bits": (_dense_call.BITS, (threshold, direction), ops.pack(torch.where(plus, 1.0, -1.0).cpu()).cuda()),
+    }
+    wrong = []
+    for output, (kind, channels, expected) in cases.items():
+        op = _dense_call.Dense(f"{family}_{output}", given, kind)
+        got = engine.dense(op, x, weights, n, k, *channels, force=kernel)
+        if not torch.equal(got, expected):
+            wrong.append(f"{op.op} m={len(x)} n={n} k={k}: {int((got != expected).sum())} of {got.numel()} differ")
+    return wrong
+
+
+def _large() -> list[str]:
+    """LARGE^3 of every kernel against int8 cuBLAS, which is exact."""
+    a, b = (torch.randint(0, 2, (LARGE, LARGE), device="cuda", dtype=torch.int8) * 2 - 1 for _ in range(2))
+    expected = torch._int_mm(a, b.t())
+    x, weights = (
+        torch.ops.onebit.pack(a.float()),
+        torch.ops.onebit.pack_weights(ops.pack(b.float().cpu()).cuda(), LARGE),
+    )
+    op = _dense_call.Dense("dense_int32", _dense_call.WORDS, _dense_call.INT32)
+    return [
+        f"{kernel}: {LARGE}^3 differs from int8 cuBLAS"
+        for kernel in engine.kernels()
+        if not torch.equal(engine.dense(op, x, weights, LARGE, LARGE, force=kernel), expected)
+    ]
+
+
+def _packing() -> list[str]:
+    wrong = []
+    for rows, k in ((1, 1), (3, 63), (7, 64), (5, 65), (129, 1000), (4096, 4096)):
+        x = torch.randn(rows, k)
+        x.view(-1)[::7] = -0.0
+        x.view(-1)[3::11] = float("nan")
+        words = torch.ops.onebit.pack(x.cuda())
+        if not torch.equal(words.cpu(), ops.pack(x)):
+            wrong.append(f"pack {rows} x {k} differs from the CPU")
+        if not torch.equal(torch.ops.onebit.unpack(words, k).cpu(), ops.unpack(ops.pack(x), k)):
+            wrong.append(f"unpack {rows} x {k} differs from the CPU")
+    return wrong

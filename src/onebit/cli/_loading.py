@@ -1,0 +1,35 @@
+"""Loading a data set for a command: what `onebit.data.load` does, with a bar while a file is downloaded."""
+
+from __future__ import annotations
+
+import sys
+from typing import Literal
+
+from onebit import data
+
+
+def load(name: str, root: str | None, split: Literal["train", "test"]) -> data.Dataset:
+    """The data set of that name; a download shows a bar on standard error, if that is a terminal."""
+    if not sys.stderr.isatty():
+        return data.load(name, root, split)
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TaskID,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def report(file: str, done: int, total: int) -> None:
+            if file not in tasks:
+                tasks[file] = bars.add_task(file, total=total)
+            bars.update(tasks[file], completed=done)
+
+        return data.load(name, root, split, progress=report)

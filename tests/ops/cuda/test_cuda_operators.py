@@ -1,0 +1,143 @@
+"""Every CUDA operator against the definition, through the whole front, on the software device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from onebit import bits, ops
+from onebit._errors import NativeError, OptionError, ShapeError
+from onebit.bits import _reference as reference
+from onebit.ops import _dense_call
+from onebit.ops import cuda as engine
+from onebit.ops.cuda import _operators
+
+HOPPER, AMPERE, TURING, BLACKWELL = (9, 0), (8, 0), (7, 5), (12, 0)
+INPUTS = {"dense": _dense_call.WORDS, "dense_u8": _dense_call.PIXELS}
+OUTPUTS = {"int32": _dense_call.INT32, "float": _dense_call.FLOAT, "bits": _dense_call.BITS}
+
+
+def case(
+    family: str, output: str, m: int, n: int, k: int, seed: int
+) -> tuple[Tensor, Tensor, tuple[Tensor, ...], Tensor]:
+    """x, the handle, the channels' arrays, and what the definition says."""
+    g = torch.Generator().manual_seed(seed)
+    w = bits.pack(torch.randn(n, k, generator=g))
+    packed = bits.pack(torch.randn(m, k, generator=g))
+    pixels = torch.randint(0, 256, (m, k), generator=g, dtype=torch.uint8)
+    x: bits.Packed | Tensor = packed if family == "dense" else pixels
+    define = {kind: getattr(reference, f"{family}_{kind}") for kind in OUTPUTS}
+    channels: tuple[Tensor, ...] = ()
+    if output == "float":
+        channels = (torch.randn(n, generator=g), torch.randn(n, generator=g))
+    if output == "bits":  # thresholds that occur as sums, so that ties are common; then constant channels
+        y = define["int32"](x, w)
+        threshold = y[torch.randint(0, m, (n,), generator=g), torch.arange(n)].clone()
+        direction = (torch.randint(0, 2, (n,), generator=g) * 2 - 1).to(torch.int8)
+        threshold[:2], direction[:2] = torch.tensor([-(2**31), 2**31 - 1], dtype=torch.int32)[: min(2, n)], 1
+        channels = (threshold, direction)
+    expected = define[output](x, w, *channels)
+    handle = ops.pack_weights(w.words, k)
+    return x.words if isinstance(x, bits.Packed) else x, handle, channels, getattr(expected, "words", expected)
+
+
+def agrees(family: str, output: str, m: int, n: int, k: int, kernel: str | None, seed: int = 0) -> None:
+    x, handle, channels, expected = case(family, output, m, n, k, seed)
+    op = _dense_call.Dense(f"{family}_{output}", INPUTS[family], OUTPUTS[output])
+    got = _operators.dense(op, x, handle, n, k, *channels, force=kernel)
+    assert got.dtype == expected.dtype
+    assert torch.equal(got, expected)
+
+
+@pytest.mark.parametrize(("m", "n", "k"), [(1, 1, 1), (5, 130, 200), (131, 70, 1000), (257, 66, 65)])
+def test_mma_sync_is_the_definition_at_awkward_sizes(software_gpu: Callable, m: int, n: int, k: int) -> None:
+    device = software_gpu(AMPERE)
+    agrees("dense", "bits", m, n, k, "mma")
+    assert "onebit_dense_mma" in {name for name, _ in device.launched}
+
+
+@pytest.mark.parametrize(
+    ("capability", "output"),
+    [(AMPERE, "float"), (TURING, "bits"), (HOPPER, "bits"), (BLACKWELL, "bits"), (HOPPER, "int32")],
+)
+def test_every_form_of_the_product_is_the_definition(software_gpu: Callable, capability: tuple, output: str) -> None:
+    software_gpu(capability)
+    agrees("dense", output, 131, 70, 1000, "mma")
+
+
+@pytest.mark.parametrize(
+    ("kernel", "output", "m", "n", "k"),
+    [
+        ("128x64", "bits", 300, 130, 2900),
+        ("128x64", "float", 200, 70, 1024),
+        ("192x256-pair", "bits", 500, 300, 2000),
+        ("256x192", "int32", 300, 200, 1500),
+        ("128x128-turns-pair", "bits", 1000, 260, 1500),
+    ],
+)
+def test_wgmma_is_the_definition(software_gpu: Callable, kernel: str, output: str, m: int, n: int, k: int) -> None:
+    device = software_gpu(HOPPER)
+    for seed in range(2):
+        agrees("dense", output, m, n, k, kernel, seed)
+    assert [name for name, _ in device.launched].count("onebit_dense_wgmma") == 2
+
+
+@pytest.mark.parametrize(
+    ("capability", "kernel", "k"),
+    [(HOPPER, "128x64", 784), (AMPERE, "mma", 783), (AMPERE, "mma", 100), (TURING, "mma", 784)],
+)
+def test_pixels_are_multiplied_as_bytes(
+    software_gpu: Callable, capability: tuple[int, int], kernel: str, k: int
+) -> None:
+    device = software_gpu(capability)
+    agrees("dense_u8", "bits", 140, 70, k, kernel)
+    assert "onebit_row_sums" not in {name for name, _ in device.launched}  # bytes need no popcounts
+
+
+@pytest.mark.parametrize("output", ["bits", "int32"])
+def test_few_rows_are_counted_on_the_cuda_cores(software_gpu: Callable, output: str) -> None:
+    device = software_gpu(HOPPER)
+    for m, n, k in ((1, 1, 1), (1, 130, 64), (5, 64, 4000), (9, 70, 65)):
+        agrees("dense", output, m, n, k, None)
+    assert {name for name, _ in device.launched} == {"onebit_dense_popc", "onebit_row_sums"}
+
+
+def test_pack_and_unpack_are_inverse_and_those_of_the_cpu(software_gpu: Callable) -> None:
+    software_gpu(AMPERE)
+    for rows, k in ((1, 1), (3, 63), (2, 64), (5, 129), (70, 300)):
+        x = torch.randn(rows, k, generator=torch.Generator().manual_seed(k))
+        x.view(-1)[::5], x.view(-1)[1::7] = -0.0, float("nan")
+        words = _operators.pack(x)
+        assert torch.equal(words, ops.pack(x))
+        assert torch.equal(_operators.unpack(words, k), ops.unpack(words, k))
+
+
+def test_leading_dimensions_are_kept(software_gpu: Callable) -> None:
+    software_gpu(AMPERE)
+    x, handle, _, expected = case("dense", "int32", 6, 7, 70, 0)
+    op = _dense_call.Dense("dense_int32", _dense_call.WORDS, _dense_call.INT32)
+    assert torch.equal(engine.dense(op, x.view(2, 3, -1), handle, 7, 70), expected.view(2, 3, 7))
+    assert engine.dense(op, x[:0], handle, 7, 70).shape == (0, 7)
+
+
+def test_a_foreign_handle_or_device_is_refused(software_gpu: Callable) -> None:
+    software_gpu(AMPERE)
+    x, handle, _, _ = case("dense", "int32", 6, 7, 70, 0)
+    op = _dense_call.Dense("dense_int32", _dense_call.WORDS, _dense_call.INT32)
+    with pytest.raises(NativeError, match="no handle"):
+        engine.dense(op, x, torch.zeros_like(handle), 7, 70)
+    with pytest.raises(OptionError, match="weights is on meta"):
+        engine.dense(op, x, handle.to("meta"), 7, 70)
+    with pytest.raises(ShapeError):
+        engine.dense(op, x[:, :1], handle, 7, 70)
+
+
+def test_every_operator_has_a_cuda_kernel() -> None:
+    names = {"pack", "unpack", "pack_weights", "unpack_weights"}
+    names |= {f"{family}_{output}" for family in INPUTS for output in OUTPUTS}
+    assert set(_operators.OPERATORS) == names
+    for name in names:
+        assert torch._C._dispatch_has_kernel_for_dispatch_key(f"onebit::{name}", "CUDA")
