@@ -16,6 +16,7 @@ import itertools
 import json
 import os
 import re
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -41,6 +42,15 @@ def prepare() -> None:
     os.environ["ONEBIT_LIBRARY"] = str(found[0])
 
 
+def driver_version() -> str | None:
+    """The driver's version, as its own tool tells it."""
+    command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader", "--id=0"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
 class Report:
     """Prints a line for each figure and keeps it for the file."""
 
@@ -51,7 +61,7 @@ class Report:
         self.machine = {
             "device": facts.name,
             "processors": facts.multi_processor_count,
-            "driver": torch.cuda.driver_version() if hasattr(torch.cuda, "driver_version") else None,
+            "driver": driver_version(),
             "torch": torch.__version__,
             "cuda": torch.version.cuda,
             "date": time.strftime("%Y-%m-%d"),

@@ -108,17 +108,20 @@ typedef int Accumulators[PARTS_M][PARTS_N][WIDTH / 2];
 
 OB_DEVICE void multiply(const Shared &s, Walk &walk, Accumulators &acc, u32 worker, u32 lane) {
     u32 before = 0;
+    /* Descriptors count in 16 bytes, and no address carries out of its field: a tile's is the first one's plus a distance. */
+    u64 first_x = ob_wgmma_descriptor(shared_address(s.stages) + worker * ROWS * K_BYTES);
+    u64 first_w = ob_wgmma_descriptor(shared_address(s.stages) + X_BYTES);
     for (u32 block = 0; block < walk.k_blocks; ++block, walk_stage(walk)) {
         barrier_wait(&s.full[walk.stage], walk.parity);
-        u32 x = shared_address(s.stages + walk.stage * STAGE_BYTES), w = x + X_BYTES;
+        u64 x = first_x + walk.stage * (STAGE_BYTES / 16), w = first_w + walk.stage * (STAGE_BYTES / 16);
         product_fence();
 #pragma unroll
         for (u32 step = 0; step < 4; ++step)
 #pragma unroll
             for (u32 part = 0; part < PARTS_M * PARTS_N; ++part) {
                 u32 i = part / PARTS_N, j = part % PARTS_N;
-                Product<WIDTH>::issue(acc[i][j], ob_wgmma_descriptor(x + (worker * ROWS + i * 64) * K_BYTES + 32 * step),
-                                      ob_wgmma_descriptor(w + j * WIDTH * K_BYTES + 32 * step), block | step);
+                Product<WIDTH>::issue(acc[i][j], x + i * (64 * K_BYTES / 16) + 2 * step, w + j * (WIDTH * K_BYTES / 16) + 2 * step,
+                                      step ? 1 : block);
             }
         product_commit();
         if (block) { /* the products of the block before are complete: its stage is free */
@@ -192,13 +195,13 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1)
     onebit_dense_wgmma(const __grid_constant__ TensorMap map_x, const __grid_constant__ TensorMap map_w, const DenseArgs args) {
     OB_SHARED_TILES(memory);
     Shared s = shared_layout(memory);
-    u32 group = threadIdx.x / 128, warp = threadIdx.x / 32 % 4, lane = threadIdx.x % 32;
+    /* Through a shuffle the compiler learns that all lanes agree, and keeps what follows from it in uniform registers. */
+    u32 group = __shfl_sync(0xFFFFFFFFu, threadIdx.x / 128, 0), warp = threadIdx.x / 32 % 4, lane = threadIdx.x % 32;
     if (threadIdx.x == 0) barriers_start(s);
     if (CLUSTER > 1)
         cluster_sync();
     else
         __syncthreads();
-    grid_wait(); /* for the row sums, when launched while the kernel that makes them still runs */
     if (group == 0) {
         registers_give<PRODUCER_REGISTERS>();
         if (threadIdx.x == 0)

@@ -27,10 +27,11 @@ OB_DEVICE void barrier_arrive_at(u64 *barrier, u32 block) {
                  "r"(block)
                  : "memory");
 }
-/* Returns once the phase of this parity has completed. */
+/* Returns once the phase of this parity has completed. The default scope, the block, is enough for what the copy engine
+ * wrote, and a wider one would empty the L1 cache at every wait. */
 OB_DEVICE void barrier_wait(u64 *barrier, u32 parity) {
     asm volatile("{\n\t.reg .pred done;\n\tagain:\n\t"
-                 "mbarrier.try_wait.parity.acquire.cluster.shared::cta.b64 done, [%0], %1;\n\t"
+                 "mbarrier.try_wait.parity.shared::cta.b64 done, [%0], %1;\n\t"
                  "@!done bra again;\n\t}" ::"r"(shared_address(barrier)),
                  "r"(parity)
                  : "memory");
@@ -63,7 +64,6 @@ OB_DEVICE u32 cluster_block() {
     asm volatile("mov.u32 %0, %%cluster_ctarank;" : "=r"(rank));
     return rank;
 }
-OB_DEVICE void grid_wait() { asm volatile("griddepcontrol.wait;" ::: "memory"); }
 
 OB_DEVICE void product_fence() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
 OB_DEVICE void product_commit() { asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory"); }

@@ -9,29 +9,16 @@
 #define OB_FN static inline
 #endif
 
-/* Shared-memory tiles of the Hopper kernel: rows of 128 bytes; the copy engine exchanges the eight 16-byte chunks of a
- * row by the row's number modulo 8 (the 128-byte swizzle). Tiles start at a multiple of 1024 bytes. */
-OB_FN unsigned ob_swizzle_128(unsigned row, unsigned byte) { return row * 128u + (byte ^ ((row & 7u) << 4)); }
-
 /* Shared-memory tiles of the mma.sync kernel: rows of 64 bytes, four 16-byte chunks. Eight consecutive rows of one chunk
  * fall into eight different groups of four banks, so ldmatrix has no conflict. Returns a byte offset. */
 OB_FN unsigned ob_swizzle_64(unsigned row, unsigned chunk) { return row * 64u + ((chunk ^ ((row >> 1) & 3u)) << 4); }
 
-/* The 64-bit matrix descriptor of wgmma for a tile in the 128-byte swizzle, the K dimension contiguous:
- * bits 0-13 address / 16, 16-29 leading offset (unused by this swizzle: 1), 32-45 bytes between groups of eight rows / 16,
+/* The 64-bit matrix descriptor of wgmma for a tile in the 128-byte swizzle, the K dimension contiguous. Such a tile has rows
+ * of 128 bytes and starts at a multiple of 1024; the copy engine moves the 16-byte chunk c of row r to chunk c ^ (r & 7).
+ * Bits 0-13 address / 16, 16-29 leading offset (unused by this swizzle: 1), 32-45 bytes between groups of eight rows / 16,
  * 62-63 swizzle mode (1: 128 bytes). */
 OB_FN unsigned long long ob_wgmma_descriptor(unsigned shared_address) {
     return (unsigned long long)((shared_address & 0x3FFFFu) >> 4) | (1ull << 16) | ((1024ull >> 4) << 32) | (1ull << 62);
-}
-
-/* Results of one 16 x (8 * groups) strip that a warp holds: register i of a lane, i = 4 * group + 2 * half + odd. */
-OB_FN unsigned ob_strip_row(unsigned lane, unsigned i) { return lane / 4u + 8u * ((i >> 1) & 1u); }
-OB_FN unsigned ob_strip_column(unsigned lane, unsigned i) { return 8u * (i >> 2) + 2u * (lane & 3u) + (i & 1u); }
-
-/* Operand registers of one 32-byte step of a 16-row (A) or 8-row (B) operand; register i holds four bytes. */
-OB_FN unsigned ob_operand_row(unsigned lane, unsigned i, unsigned is_a) { return lane / 4u + (is_a ? 8u * (i & 1u) : 0u); }
-OB_FN unsigned ob_operand_byte(unsigned lane, unsigned i, unsigned is_a) {
-    return 4u * (lane & 3u) + 16u * (is_a ? i >> 1 : i);
 }
 
 /* Which row of shared memory a lane hands to ldmatrix.x4, and which 16-byte chunk (0 or 1) of the 32-byte step.

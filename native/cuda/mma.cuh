@@ -5,7 +5,9 @@
  *   XOR    4 x mma.m8n8k128 xor.popc       256 bits, sm_75
  *   DOT    8 x mma.m16n8k32 s8.s8          256 bits, sm_100 on      sum of (+1 or -1) * (+1 or -1)
  *   DOT    mma.m16n8k32 u8.s8 (4 x m8n8k16 on sm_75)                sum of u8 * s8
- * All have the same operand and result registers (layout.cuh: ob_operand_*, ob_strip_*). */
+ * All have the same registers. Lane l, register i, with g = l / 4 and t = l % 4:
+ *   a  row g + 8 (i % 2), bytes from 4 t + 16 (i / 2)      b  column g, bytes from 4 t + 16 i
+ *   c  row g + 8 (i / 2), column 2 t + i % 2               (wgmma's results too: i % 4 as here, and column + 8 (i / 4)) */
 #ifndef OB_MMA_CUH
 #define OB_MMA_CUH
 

@@ -99,6 +99,7 @@ typedef struct ob_epilogue {
     const int8_t *direction;
 } ob_epilogue;
 
+/* x, weights and out may stand at any address; nothing is read or written outside of them. m = 0 is an empty batch. */
 typedef struct ob_dense_call {
     int64_t m, n, k;
     const void *x;       /* ob_dense: (m, ceil(k / 64)) uint64 words; ob_dense_u8: (m, k) uint8, dense rows */
@@ -113,7 +114,7 @@ typedef struct ob_dense_call {
 /* y[i][j] = sum over k of x[i][k] * w[j][k], x in {-1, +1}. */
 OB_API size_t ob_dense_workspace(int64_t m, int64_t n, int64_t k, int32_t threads);
 OB_API ob_status ob_dense(const ob_dense_call *call);
-/* The same for x in {0, ..., 255}: the first layer. */
+/* The same for x in {0, ..., 255}: the first layer. 255 * k must fit int32, else OB_ERROR_SIZE. */
 OB_API size_t ob_dense_u8_workspace(int64_t m, int64_t n, int64_t k, int32_t threads);
 OB_API ob_status ob_dense_u8(const ob_dense_call *call);
 

@@ -16,8 +16,12 @@
 #define OB_TARGET_AVX512VPOPCNT "avx2,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx512vpopcntdq"
 
 /* OB_UNROLL: a loop over the registers of a tile, whose bounds are constants after inlining, is unrolled whole.
- * OB_UNROLL_BY_4: a loop over words; the exit of a short loop is then easier to predict. */
-#if defined(__clang__)
+ * OB_UNROLL_BY_4: a loop over words; the exit of a short loop is then easier to predict.
+ * Sanitizer builds do without: there gcc warns of loops that it cannot unroll. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define OB_UNROLL
+#define OB_UNROLL_BY_4
+#elif defined(__clang__)
 #define OB_UNROLL OB_PRAGMA(clang loop unroll(full))
 #define OB_UNROLL_BY_4 OB_PRAGMA(clang loop unroll_count(4))
 #else

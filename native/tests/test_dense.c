@@ -50,6 +50,8 @@ static problem problem_new(int u8, int64_t m, int64_t n, int64_t k, uint64_t see
     uint64_t *rows = malloc((size_t)n * words * 8);
     int *x = malloc((size_t)(m * k + 1) * sizeof *x), *w = malloc((size_t)(n * k) * sizeof *w);
     fill(rows, (size_t)n * words * 8, &seed);
+    const int extreme = draw(&seed) % 4 == 0; /* the largest sums: every product has the same sign */
+    if (extreme) memset(rows, 0, (size_t)n * words * 8);
     for (int64_t j = 0; k % 64 && j < n; j++) rows[j * words + words - 1] &= ~(uint64_t)0 >> (64 - k % 64);
     for (int64_t i = 0; i < n * k; i++) w[i] = sign(rows + i / k * words, i % k);
     p.weights_bytes = ob_weights_bytes(n, k);
@@ -64,7 +66,7 @@ static problem problem_new(int u8, int64_t m, int64_t n, int64_t k, uint64_t see
     p.x_memory = malloc(bytes + shift + 1);
     unsigned char *to = p.x = (unsigned char *)p.x_memory + shift;
     fill(to, bytes, &seed);
-    if (u8 && draw(&seed) % 4 == 0) memset(to, 255, bytes); /* the largest sums */
+    if (extreme) memset(to, 255, bytes);
     for (int64_t i = 0; i < m; i++) {
         if (u8) {
             for (int64_t l = 0; l < k; l++) x[i * k + l] = to[i * k + l];

@@ -45,6 +45,16 @@ def test_a_chain_ends_where_channels_meet_or_chance_enters(name: str, captured: 
     assert len(behind(captured, function)[1]) - 1 == length
 
 
+def test_a_constant_that_differs_between_rows_ends_the_chain(captured: Any) -> None:
+    rows, channels = torch.randn(4, 1), PER_CHANNEL.reshape(1, 1, N)
+    for shift, length in ((rows, 0), (channels, 1), (torch.tensor([[[2.0]]]), 1)):
+        module = captured(lambda x, b=shift: F.linear(torch.where(x < 0, -1.0, 1.0), WEIGHT) + b, torch.zeros(2, 4, K))
+        for step in (*passes.CLEANING, passes.recognise_binarize, passes.match_dense):
+            module = step(module)
+        dense = next(node for node in module.graph.nodes if calls(node, DENSE["float"]))
+        assert len(chain_behind(module, dense)) - 1 == length
+
+
 @pytest.mark.parametrize("name", ["scale and shift", "batch norm", "diamond", "prelu"])
 def test_running_a_chain_gives_the_numbers_of_the_network(name: str, captured: Any) -> None:
     module, chain = behind(captured, CHAINS[name][0])

@@ -53,6 +53,12 @@ def test_normalisation_is_affine_but_not_exact(mean: float, std: float, captured
     assert found.offset == pytest.approx(-mean / std, rel=1e-12)
 
 
+def test_division_of_bytes_is_seen_at_full_precision(captured: Any) -> None:
+    found = pixel_map(*before_output(captured, lambda x: x / 255))
+    assert found is not None
+    assert found.slope == pytest.approx(1 / 255, rel=1e-15)
+
+
 @pytest.mark.parametrize(
     ("function", "reason"),
     [

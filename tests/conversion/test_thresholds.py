@@ -10,9 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from onebit.conversion import _thresholds
+from onebit.conversion import _thresholds, passes
 from onebit.conversion._channels import ChannelFunction, chain_behind
-from onebit.conversion._convert import lower
 from onebit.conversion._graph import DENSE, calls
 from onebit.conversion._layer import layer_of
 from onebit.conversion._thresholds import NEVER, NotBinary, find_thresholds
@@ -29,8 +28,6 @@ def channel_function(captured: Any) -> Callable[..., ChannelFunction]:
     def make(function: Callable[[Tensor], Tensor], n: int, k: int) -> ChannelFunction:
         weight = signs(torch.randn(n, k, generator=torch.Generator().manual_seed(0)))
         module = captured(lambda x: function(F.linear(signs(x), weight)) + 0, torch.zeros(2, k))
-        from onebit.conversion import passes
-
         for step in (*passes.CLEANING, passes.recognise_binarize, passes.match_dense):
             module = step(module)
         dense = next(node for node in module.graph.nodes if calls(node, DENSE["float"]))
@@ -122,17 +119,3 @@ def test_chunks_do_not_change_the_answer(channel_function: Any, monkeypatch: pyt
     rows = find_thresholds(function)
     assert torch.equal(whole.threshold, rows.threshold)
     assert torch.equal(whole.direction, rows.direction)
-
-
-def test_lowering_uses_these_thresholds(captured: Any) -> None:
-    norm, weight = tie_norm(65, 64), signs(torch.randn(65, 64, generator=torch.Generator().manual_seed(1)))
-    last = signs(torch.randn(3, 65, generator=torch.Generator().manual_seed(2)))
-
-    def network(x: Tensor) -> Tensor:
-        return F.linear(signs(F.batch_norm(F.linear(signs(x), weight), **norm)), last)
-
-    module = captured(network, torch.zeros(2, 64))
-    lowered = lower(module)
-    x = torch.randn(500, 64, generator=torch.Generator().manual_seed(3))
-    assert torch.equal(lowered(x), network(x))
-    assert any(calls(node, DENSE["bits"]) for node in lowered.graph.nodes)

@@ -6,10 +6,14 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from onebit._errors import ConversionError, DtypeError
 from onebit.conversion import convert, verify
+
+
+def sign_of(x: Tensor) -> Tensor:
+    return torch.where(x < 0, -1.0, 1.0)
 
 
 def buffer_of(packed: Any, layer: str, role: str) -> Tensor:
@@ -88,6 +92,8 @@ def test_a_network_of_other_sizes_is_refused(user_net: Any, pixels: Any) -> None
 def test_float_pixels_are_refused_with_advice(user_net: Any, pixels: Any) -> None:
     net, x = user_net(), pixels(5, 30)
     with pytest.raises(DtypeError, match="uint8, without normalisation"):
+        convert(net, x)(x.float())
+    with pytest.raises(DtypeError, match="uint8, without normalisation"):
         verify(net, convert(net, x), x.float())
 
 
@@ -102,3 +108,39 @@ def test_convert_refuses_what_its_own_proof_refutes(
     net, x = user_net(), pixels(200, 30)
     with pytest.raises(ConversionError, match="disagrees with UserNet on the example"):
         convert(net, x)
+
+
+def test_surrogate_gradients_written_with_detach_are_cancelled(user_net: Any, user_net_class: Any, pixels: Any) -> None:
+    class Surrogate(user_net_class):  # type: ignore[misc]
+        def weights(self, layer: nn.Linear) -> Tensor:
+            w = layer.weight
+            return (sign_of(w) - w).detach() + w
+
+    def activation(x: Tensor) -> Tensor:
+        t = x.clamp(-1, 1)
+        return sign_of(x).detach() - t.detach() + t
+
+    net, x = user_net(activation=activation, kind=Surrogate), pixels(300, 30)
+    packed = convert(net, x)
+    assert [layer.operator for layer in packed.layers()] == ["dense_u8_bits", "dense_bits", "dense_float"]
+    assert "by rounding" in packed.explain()
+    report = verify(net, packed, x)
+    assert report.ok
+    assert max(layer.margin for layer in report.layers) <= 2  # where bits differ, the sum is next to a tie
+    assert all(layer.bits_unequal <= layer.bits // 50 for layer in report.layers[:2])
+
+
+def test_normalised_pixels_fold_and_say_that_the_float_model_rounds(user_net: Any, user_net_class: Any) -> None:
+    class Divided(user_net_class):  # type: ignore[misc]
+        def prepare(self, x: Tensor) -> Tensor:
+            return (x.float() / 255 - 0.1307) / 0.3081
+
+    net = user_net(widths=(784, 65, 10), kind=Divided)
+    x = torch.randint(0, 256, (300, 1, 28, 28), dtype=torch.uint8)
+    packed = convert(net, x)
+    assert [layer.operator for layer in packed.layers()] == ["dense_u8_bits", "dense_float"]
+    assert "own rounding of normalised pixels" in packed.layers()[0].note
+    report = verify(net, packed, x)
+    assert report.ok
+    assert not report.layers[0].exact
+    assert report.layers[0].bits_unequal <= report.layers[0].bits // 1000

@@ -38,3 +38,8 @@ def test_line_progress_prints_one_line_for_each_epoch(recipe, capsys):
         "corners: 3 epochs of 30 steps, going on at epoch 2, step 5; here",
         "epoch 2/3  loss 0.1250  validation 97.50%  12,346 images/s  (best)",
     ]
+
+
+def test_line_progress_says_that_nothing_is_left_to_do(recipe, capsys):
+    LineProgress().on_start(Plan(recipe, steps=30, epoch=3, step=0, source="here"))
+    assert capsys.readouterr().out == "corners: 3 epochs of 30 steps, all done before; here\n"

@@ -59,6 +59,13 @@ def test_wrong_overrides_are_refused(recipe, change, error, message):
         recipe.override(change)
 
 
+def test_a_small_set_is_trained_for_more_epochs(recipe):
+    changed = recipe.override("min_steps=100", "batch_size=20", "epochs=3")
+    assert changed.for_pictures(1000).epochs == 3  # 50 steps each
+    assert changed.for_pictures(210).epochs == 10  # 10 steps each
+    assert changed.for_pictures(199).epochs == 12  # 9 steps each
+
+
 def test_unknown_recipe_suggests_the_near_miss():
     with pytest.raises(UnknownName, match=r"No recipe is called 'mnist-dmeo'. Did you mean 'mnist-demo'\?"):
         Recipe.load("mnist-dmeo")

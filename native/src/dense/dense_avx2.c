@@ -12,6 +12,7 @@
  * on Zen, 192 on Intel's three ports less their share of address arithmetic. Bottleneck: those two operations, and the
  * front end: 16 vector operations need 6 loads and 8 scalar operations beside them.
  * Exact: bytes hold 3 words of counts (192), 16-bit sums hold one k block (1536), then int32. */
+#if defined(__x86_64__)
 #include <immintrin.h>
 
 #include "../epilogue/epilogue_avx2.h"
@@ -253,3 +254,5 @@ void ob_dense_avx2(const ob_dense_job *job, const ob_dense_part *part) {
 }
 
 OB_TARGET_END
+
+#endif

@@ -9,6 +9,7 @@
  * registers) needs 10 loads for 24 x 3 operations, so the two load ports are at a fifth of their rate, and the panel
  * of 32 channels (4 * k bytes) stays in L1 while all rows of the part go over it.
  * One row alone has no reuse: it streams the weights, 8 lines per step, at the speed of the memory they are in. */
+#if defined(__x86_64__)
 #include <immintrin.h>
 
 #include "../epilogue/epilogue_avx512.h"
@@ -119,3 +120,5 @@ void ob_dense_avx512vpopcnt(const ob_dense_job *job, const ob_dense_part *part) 
 }
 
 OB_TARGET_END
+
+#endif

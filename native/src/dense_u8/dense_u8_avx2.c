@@ -5,6 +5,7 @@
  * saturation ever acting. Cost of 32 MAC of one row: vpmaddubsw + vpaddw, and its share of the expansion (broadcast,
  * shuffle, and, compare). Limit with 4 rows: 12 operations for 128 MAC, 10.7 MAC per operation; 43 MAC/cycle on four
  * ports. Bottleneck: with one row the expansion (6 operations per 32 MAC), with 4 rows the multiplication. */
+#if defined(__x86_64__)
 #include <immintrin.h>
 
 #include "../epilogue/epilogue_avx2.h"
@@ -132,3 +133,5 @@ void ob_dense_u8_avx2(const ob_dense_job *job, const ob_dense_part *part) {
 }
 
 OB_TARGET_END
+
+#endif

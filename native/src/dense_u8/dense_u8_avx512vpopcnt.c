@@ -6,6 +6,7 @@
  * Limit: two vpdpbusd per cycle = 128 MAC/cycle. Bottleneck: with 4 rows, vpdpbusd; with one row, the expansion of the
  * weights (3 operations per 64 MAC), which nothing shares.
  * Exact: a lane sums 4 * 255 per step and k <= 2^31 / 255 in all, so int32 cannot overflow. */
+#if defined(__x86_64__)
 #include <immintrin.h>
 
 #include "../epilogue/epilogue_avx512.h"
@@ -122,3 +123,5 @@ void ob_dense_u8_avx512vpopcnt(const ob_dense_job *job, const ob_dense_part *par
 }
 
 OB_TARGET_END
+
+#endif

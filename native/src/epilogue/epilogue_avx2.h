@@ -2,6 +2,7 @@
 #ifndef ONEBIT_EPILOGUE_AVX2_H
 #define ONEBIT_EPILOGUE_AVX2_H
 
+#if defined(__x86_64__)
 #include <immintrin.h>
 
 #include "../kernels.h"
@@ -52,4 +53,5 @@ OB_INLINE void ob_store_avx2(const ob_dense_job *job, const ob_finish_avx2 *f, i
 
 OB_TARGET_END
 
+#endif
 #endif

@@ -2,6 +2,7 @@
 #ifndef ONEBIT_EPILOGUE_AVX512_H
 #define ONEBIT_EPILOGUE_AVX512_H
 
+#if defined(__x86_64__)
 #include <immintrin.h>
 
 #include "../kernels.h"
@@ -58,4 +59,5 @@ OB_INLINE void ob_store_avx512(const ob_dense_job *job, const ob_finish_avx512 *
 
 OB_TARGET_END
 
+#endif
 #endif

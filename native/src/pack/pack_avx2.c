@@ -1,5 +1,6 @@
 /* pack_avx2.c: bit i = x[i] < 0. One compare and one movmskps make 8 bits. Bottleneck: reading x, 256 bytes per word.
  */
+#if defined(__x86_64__)
 #include <immintrin.h>
 
 #include "../kernels.h"
@@ -25,3 +26,5 @@ void ob_pack_avx2(const float *x, int64_t rows, int64_t k, uint64_t *words) {
 }
 
 OB_TARGET_END
+
+#endif

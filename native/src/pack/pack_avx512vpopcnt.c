@@ -1,4 +1,5 @@
 /* pack_avx512vpopcnt.c: bit i = x[i] < 0. One compare makes 16 bits. Bottleneck: reading x, 256 bytes per word. */
+#if defined(__x86_64__)
 #include <immintrin.h>
 
 #include "../kernels.h"
@@ -32,3 +33,5 @@ void ob_pack_avx512vpopcnt(const float *x, int64_t rows, int64_t k, uint64_t *wo
 }
 
 OB_TARGET_END
+
+#endif

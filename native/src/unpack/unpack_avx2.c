@@ -1,5 +1,6 @@
 /* unpack_avx2.c: x[i] = -1 if bit i is 1, else +1: the bit is shifted into the sign of 1.0f.
  * Bottleneck: writing x, 256 bytes per word. */
+#if defined(__x86_64__)
 #include <immintrin.h>
 
 #include "../kernels.h"
@@ -26,3 +27,5 @@ void ob_unpack_avx2(const uint64_t *words, int64_t rows, int64_t k, float *x) {
 }
 
 OB_TARGET_END
+
+#endif

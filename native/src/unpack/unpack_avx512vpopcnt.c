@@ -1,5 +1,6 @@
 /* unpack_avx512vpopcnt.c: x[i] = -1 if bit i is 1, else +1: 16 bits are a mask that chooses between the two.
  * Bottleneck: writing x, 256 bytes per word. */
+#if defined(__x86_64__)
 #include <immintrin.h>
 
 #include "../kernels.h"
@@ -21,3 +22,5 @@ void ob_unpack_avx512vpopcnt(const uint64_t *words, int64_t rows, int64_t k, flo
 }
 
 OB_TARGET_END
+
+#endif

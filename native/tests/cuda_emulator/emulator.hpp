@@ -122,7 +122,7 @@ inline void launch(Dim grid, Dim block, size_t shared_bytes, unsigned cluster_si
 }
 inline u32 offset_of(const void *p) {
     long o = (const u8 *)p - current->block->memory;
-    if (o < 0 || (size_t)o >= shared_limit) fail((std::string("an address is outside shared memory: ") + std::to_string(o) + " of " + std::to_string(shared_limit)).c_str());
+    if (o < 0 || (size_t)o >= shared_limit) fail("an address is outside shared memory");
     return (u32)o;
 }
 inline void named_arrive(Named &n, int threads, bool wait) {

@@ -47,6 +47,15 @@ static inline u32 __shfl_xor_sync(u32, u32 mine, u32 mask) {
     });
     return values[0];
 }
+static inline u32 __shfl_sync(u32, u32 mine, u32 from) {
+    static const char kind = 0;
+    u32 values[2] = {mine, from};
+    together(&kind, values, [](u32(**all)[2]) {
+        u32 given = (*all[(*all[0])[1]])[0];
+        for (int i = 0; i < 32; ++i) (*all[i])[0] = given;
+    });
+    return values[0];
+}
 
 /* ---- device.cuh, mma.cuh ---- */
 static inline u32 shared_address(const void *p) { return offset_of(p); }
@@ -132,7 +141,6 @@ static inline void group_sync(u32 id, u32 threads) { named_arrive(current->block
 static inline void group_arrive(u32 id, u32 threads) { named_arrive(current->block->named[id], (int)threads, false); }
 static inline void cluster_sync() { named_arrive(cluster_barrier, (int)(cluster.size() * block_dim.x), true); }
 static inline u32 cluster_block() { return current->block->rank; }
-static inline void grid_wait() {}
 
 /* ---- wgmma.cuh ---- */
 static int form_of_products(); /* library.cpp knows what the kernel multiplies */

@@ -5,9 +5,8 @@ from __future__ import annotations
 from torch import Tensor, fx, nn
 
 from onebit._errors import ConversionError
-from onebit.conversion import passes
 from onebit.conversion._capture import capture
-from onebit.conversion._layer import layer_of
+from onebit.conversion._lower import layers_of, lower
 from onebit.conversion._verify import compare
 from onebit.runtime import InputSpec, PackedModel
 
@@ -25,28 +24,13 @@ def convert(model: nn.Module, example: Tensor) -> PackedModel:
     """
     captured = capture(model, example)
     lowered = lower(captured)
-    layers = [layer for layer in map(layer_of, lowered.graph.nodes) if layer is not None]
     packed = _packed(model, lowered, InputSpec((None, *example.shape[1:]), example.dtype))
-    report = compare(model, captured, layers, packed, example)
+    report = compare(model, captured, layers_of(lowered), packed, example)
     if not report.ok:
         raise ConversionError(
             f"The packed network disagrees with {type(model).__name__} on the example, so it is not returned:\n{report}"
         )
     return packed
-
-
-def lower(captured: fx.GraphModule) -> fx.GraphModule:
-    """Runs the passes; the result's dense nodes carry their Layer in meta["layer"]."""
-    module = captured
-    for step in (*passes.CLEANING, *passes.RECOGNITION):
-        module = step(module)
-    known = -1
-    while known != (known := _count(module)):
-        for step in passes.PACKING:
-            module = step(module)
-    for step in passes.FINISHING:
-        module = step(module)
-    return module
 
 
 def _packed(model: nn.Module, lowered: fx.GraphModule, spec: InputSpec) -> PackedModel:
@@ -59,10 +43,6 @@ def _packed(model: nn.Module, lowered: fx.GraphModule, spec: InputSpec) -> Packe
             f"{type(model).__name__} holds an operator that packed networks lack. {unpacked}Convert the model without "
             f"it and apply it to the packed network's output, as goes for softmax. {error}"
         ) from error
-
-
-def _count(module: fx.GraphModule) -> int:
-    return sum(layer_of(node) is not None for node in module.graph.nodes)
 
 
 def _bare(module: fx.GraphModule) -> fx.GraphModule:

@@ -73,17 +73,21 @@ def _run(module: fx.GraphModule, function: Sequence[fx.Node], *, wide: bool) -> 
     """The function of each byte, with float64 in place of float32 if wide."""
     value = torch.arange(_BYTES, dtype=torch.uint8)
     for node in function:
-
-        def operand(source: fx.Node, value: Tensor = value) -> Any:
-            found = constant(module, source)
-            return value if found is None else _widened(_uniform(source, found), wide)
-
-        args, kwargs = fx.node.map_arg(node.args, operand), {k: _widened(v, wide) for k, v in node.kwargs.items()}
-        args = tuple(_widened(arg, wide) for arg in args)
-        value = node.target(*args, **kwargs)  # type: ignore[operator]
-        if wide and value.dtype == torch.float32:
-            value = value.double()
+        result = _call(module, node, value, wide)
+        if wide and result.dtype == torch.float32:  # bytes became floats here: divide them in float64
+            result = _call(module, node, value.double(), wide)
+        value = result
     return value
+
+
+def _call(module: fx.GraphModule, node: fx.Node, value: Tensor, wide: bool) -> Tensor:
+    def operand(source: fx.Node) -> Any:
+        found = constant(module, source)
+        return value if found is None else _widened(_uniform(source, found), wide)
+
+    args = [_widened(arg, wide) for arg in fx.node.map_arg(node.args, operand)]
+    result: Tensor = node.target(*args, **{key: _widened(v, wide) for key, v in node.kwargs.items()})  # type: ignore[operator]
+    return result
 
 
 def _uniform(node: fx.Node, value: Tensor) -> Tensor:

@@ -10,7 +10,8 @@ from torch import Tensor, fx, nn
 
 from onebit._errors import ConversionError
 from onebit.conversion._capture import capture, evaluating
-from onebit.conversion._layer import Layer, layer_of
+from onebit.conversion._layer import Layer
+from onebit.conversion._lower import layers_of, lower
 from onebit.conversion._report import LayerCheck, VerifyReport
 from onebit.runtime import PackedModel
 
@@ -25,12 +26,9 @@ def verify(model: nn.Module, packed: PackedModel, x: Tensor) -> VerifyReport:
     rounds (see their notes) are counted instead. Both networks as a whole must give the same argmax everywhere.
     Works for a model that came from a file too. Raises ConversionError if packed was not made of this model.
     """
-    from onebit.conversion._convert import lower
-
     packed.input_spec.check(x)
     captured = capture(model, x[:2])
-    layers = [layer for layer in map(layer_of, lower(captured).graph.nodes) if layer is not None]
-    return compare(model, captured, layers, packed, x)
+    return compare(model, captured, layers_of(lower(captured)), packed, x)
 
 
 def compare(

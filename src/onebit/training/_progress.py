@@ -67,6 +67,8 @@ class LineProgress(Callback):
         """Say what starts, or goes on."""
         self._epochs = plan.recipe.epochs
         at = f", going on at epoch {plan.epoch + 1}, step {plan.step}" if plan.epoch or plan.step else ""
+        if plan.epoch == self._epochs:
+            at = ", all done before"
         print(f"{plan.recipe.name}: {self._epochs} epochs of {plan.steps} steps{at}; {plan.source}", flush=True)
 
     def on_epoch(self, epoch: Epoch) -> None:

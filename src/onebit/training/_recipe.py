@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 import re
 from dataclasses import dataclass, field
@@ -68,6 +69,7 @@ class EvaluationOptions:
 class Recipe:
     """Everything that decides a run: two runs of one recipe on one machine give the same weights.
 
+    min_steps: on a data set so small that `epochs` epochs have fewer steps than this, more epochs are trained.
     Raises OptionError for values out of range.
     """
 
@@ -78,12 +80,19 @@ class Recipe:
     optimizer: OptimizerOptions = field(default_factory=OptimizerOptions)
     evaluation: EvaluationOptions = field(default_factory=EvaluationOptions)
     epochs: int = 100
+    min_steps: int = 0
     batch_size: int = 100
     seed: int = 0
+
+    def for_pictures(self, count: int) -> Recipe:
+        """This recipe as it is for `count` training pictures: with the epochs that `min_steps` asks for."""
+        steps = max(1, count // self.batch_size)
+        return dataclasses.replace(self, epochs=max(self.epochs, math.ceil(self.min_steps / steps)))
 
     def __post_init__(self) -> None:
         rate = self.optimizer
         _require(self.epochs >= 1, "epochs", self.epochs, "1 or more")
+        _require(self.min_steps >= 0, "min_steps", self.min_steps, "0 or more")
         _require(self.batch_size >= 2, "batch_size", self.batch_size, "2 or more: batch norm needs a variance")
         _require(0 < self.data.validation < 1, "data.validation", self.data.validation, "a share between 0 and 1")
         _require(rate.lr > 0, "optimizer.lr", rate.lr, "a positive number")

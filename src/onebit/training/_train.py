@@ -67,7 +67,9 @@ def train(
     devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
     with torch.random.fork_rng(devices), Interrupt() as interrupt:
         torch.manual_seed(recipe.seed)
-        loop = Loop(recipe, folder, training, validation, [_progress(quiet), *callbacks], interrupt)
+        loop = Loop(
+            recipe.for_pictures(len(training)), folder, training, validation, [_progress(quiet), *callbacks], interrupt
+        )
         if state is not None:
             loop.restore(state)
         loop.run()

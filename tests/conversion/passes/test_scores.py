@@ -52,6 +52,8 @@ def targets(module: fx.GraphModule) -> list[str]:
         (lambda y: torch.add(y, C, alpha=2), ["add"]),
         (lambda y: y * C + y, ["mul", "add"]),
         (lambda y: F.relu(y * C), ["relu"]),
+        (lambda y: F.batch_norm(y * C, *NORM), ["batch_norm"]),
+        (lambda y: F.batch_norm(y + C, *NORM), ["batch_norm"]),
     ],
 )
 def test_scales_and_shifts_fold_bit_for_bit(

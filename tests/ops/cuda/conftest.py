@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import hashlib
+import os
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -18,7 +19,7 @@ import torch
 
 from onebit.ops.cuda import _driver, _launch, _nvrtc, _weights
 from onebit.ops.cuda._plan import Device
-from onebit.ops.cuda._sources import Kernel, folder
+from onebit.ops.cuda._sources import Kernel, folder, headers, source
 
 EMULATOR = Path(__file__).parents[3] / "native" / "tests" / "cuda_emulator"
 FLAGS = ["-std=c++17", "-O1", "-shared", "-fPIC", "-ffp-contract=off", "-w", "-Wno-psabi"]
@@ -35,11 +36,15 @@ class SoftwareDriver:
 
     def library(self, kernel: Kernel) -> ctypes.CDLL:
         if kernel not in self.libraries:
-            path = self.place / f"{hashlib.sha256(repr(kernel).encode()).hexdigest()[:16]}.so"
+            texts = [path.read_text() for path in sorted(EMULATOR.iterdir())]
+            texts += [source(kernel.file), *headers().values(), repr((kernel, FLAGS))]
+            path = self.place / f"{hashlib.sha256(''.join(texts).encode()).hexdigest()[:24]}.so"
             if not path.exists():
+                made = path.with_suffix(f".{os.getpid()}")
                 macros = [f'-DKERNEL_FILE="{kernel.file}.cu"', f"-DKERNEL={kernel.function}", *kernel.options()]
-                include = [f"-I{folder()}", f"-I{EMULATOR}", str(EMULATOR / "library.cpp"), "-o", str(path)]
+                include = [f"-I{folder()}", f"-I{EMULATOR}", str(EMULATOR / "library.cpp"), "-o", str(made)]
                 subprocess.run([self.compiler, *FLAGS, *macros, *include], check=True)
+                made.replace(path)
             self.libraries[kernel] = ctypes.CDLL(str(path))
             self.libraries[kernel].emulate.restype = ctypes.c_char_p
         return self.libraries[kernel]
@@ -61,6 +66,7 @@ class SoftwareDriver:
         *rest: int,
     ) -> int:
         assert (kind, rank, tuple(steps), box[0], rest) == (0, 2, (1, 1), 128, (0, 3, 3, 0))
+        assert ctypes.addressof(described._obj) % 64 == 0
         described._obj.opaque[:5] = [address.value, sizes[0], sizes[1], strides[0], box[1]]
         return 0
 
@@ -79,11 +85,13 @@ class SoftwareDriver:
 
 
 @pytest.fixture(scope="session")
-def software_driver(tmp_path_factory: pytest.TempPathFactory) -> SoftwareDriver:
+def software_driver() -> SoftwareDriver:
     compiler = shutil.which("g++") or shutil.which("clang++")
     if compiler is None:
         pytest.skip("needs a C++ compiler (g++ or clang++) for the emulator")
-    return SoftwareDriver(compiler, tmp_path_factory.mktemp("emulated"))
+    place = EMULATOR.parents[2] / "build" / "cuda_emulated"  # kept: a kernel that did not change is not built again
+    place.mkdir(parents=True, exist_ok=True)
+    return SoftwareDriver(compiler, place)
 
 
 @pytest.fixture
@@ -110,5 +118,5 @@ def software_gpu(software_driver: SoftwareDriver, monkeypatch: pytest.MonkeyPatc
 def nvrtc() -> _nvrtc.Compiler:
     try:
         return _nvrtc.compiler()
-    except _nvrtc.NvrtcAbsentError as error:
-        pytest.skip(f"{error} `make test-cuda-compile` does it.")
+    except _nvrtc.NvrtcAbsentError:
+        pytest.skip("needs libnvrtc (pip install nvidia-cuda-nvrtc); `make test-cuda-compile` installs it")

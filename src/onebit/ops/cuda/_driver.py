@@ -15,7 +15,7 @@ from onebit._errors import NativeError
 
 Parameter = ctypes.Structure | c_uint32 | c_uint64 | c_void_p  # what a kernel can be given
 _MAX_SHARED = 8  # CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
-_CLUSTER, _OVERLAP = 4, 6  # CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION, ..._PROGRAMMATIC_STREAM_SERIALIZATION
+_CLUSTER = 4  # CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION
 _TYPE_U8, _INTERLEAVE_NONE, _SWIZZLE_128, _PROMOTE_256, _FILL_ZERO = 0, 0, 3, 3, 0  # CU_TENSOR_MAP_*
 
 
@@ -39,9 +39,15 @@ class _Config(ctypes.Structure):
 
 
 class TensorMap(ctypes.Structure):
-    """CUtensorMap, 128 opaque bytes on a multiple of 64."""
+    """CUtensorMap, 128 opaque bytes that the driver wants on a multiple of 64."""
 
     _fields_ = [("opaque", c_uint64 * 16)]
+
+    @staticmethod
+    def empty() -> TensorMap:
+        """A map at an aligned place; ctypes alone aligns to 16."""
+        memory = (ctypes.c_char * (128 + 63))()
+        return TensorMap.from_buffer(memory, -ctypes.addressof(memory) % 64)
 
 
 @functools.cache
@@ -83,7 +89,7 @@ def load(cubin: bytes, function: str, shared_bytes: int) -> c_void_p:
 @functools.lru_cache(maxsize=1024)
 def tensor_map(address: int, rows: int, row_bytes: int, stride: int, box_rows: int) -> TensorMap:
     """A matrix of `rows` rows for the copy engine: boxes of box_rows x 128 bytes, swizzled, zeros outside."""
-    described = TensorMap()
+    described = TensorMap.empty()
     _check(
         _cuda().cuTensorMapEncodeTiled(
             byref(described), _TYPE_U8, 2, c_void_p(address), (c_uint64 * 2)(row_bytes, rows), (c_uint64 * 1)(stride),
@@ -103,19 +109,12 @@ def launch(
     stream: int,
     parameters: Sequence[Parameter],
     cluster: int = 1,
-    overlap: bool = False,
 ) -> None:
-    """Starts a kernel on the stream. overlap: it may start while the kernel before it still runs (and waits inside)."""
-    attributes = (_Attribute * 2)()
-    count = 0
-    if cluster > 1:
-        attributes[count].id = _CLUSTER
-        attributes[count].value[0], attributes[count].value[1], attributes[count].value[2] = cluster, 1, 1
-        count += 1
-    if overlap:
-        attributes[count].id = _OVERLAP
-        attributes[count].value[0] = 1
-        count += 1
+    """Starts a kernel on the stream, its blocks in clusters of `cluster`."""
+    attributes = (_Attribute * 1)()
+    attributes[0].id = _CLUSTER
+    attributes[0].value[0], attributes[0].value[1], attributes[0].value[2] = cluster, 1, 1
+    count = int(cluster > 1)
     pointers = (c_void_p * len(parameters))(*(ctypes.addressof(parameter) for parameter in parameters))
     config = _Config((c_uint32 * 3)(*grid), (c_uint32 * 3)(*block), shared_bytes, stream, attributes, count)
     _check(_cuda().cuLaunchKernelEx(byref(config), function, pointers, None), f"launching a grid of {tuple(grid)}")

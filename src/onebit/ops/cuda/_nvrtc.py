@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import re
 import site
 import sys
 from collections.abc import Iterator
@@ -148,8 +147,3 @@ def architecture(capability: tuple[int, int], kernel_file: str, known: frozenset
             f"NVRTC knows no architecture for compute capability {major}.{minor}; it knows {sorted(known)}."
         )
     return f"sm_{max(usable)}"
-
-
-def macros_of(text: str) -> frozenset[str]:
-    """The OB_ macros that a source asks its user for: its header comment's capitals. For tests and messages."""
-    return frozenset(re.findall(r"\bOB_[A-Z]+\b", text.split("*/", 1)[0]))

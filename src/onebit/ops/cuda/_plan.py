@@ -5,6 +5,7 @@ Nothing here touches a device, so every decision is tested without one.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 from onebit._errors import NativeError, OptionError
@@ -91,6 +92,7 @@ class Plan:
         return self.form == AND
 
 
+@functools.lru_cache(maxsize=4096)
 def dense(
     device: Device, operand: int, output: int, m: int, n: int, k: int, align: int, force: str | None = None
 ) -> Plan:
@@ -164,7 +166,7 @@ def _wgmma(device: Device, operand: int, output: int, m: int, n: int, name: str)
 
 def _mma(device: Device, operand: int, output: int, m: int, n: int, k: int, align: int) -> Plan:
     form = DOT if operand == BYTES else form_of_bits(device.capability)
-    stages = 4 if device.capability >= (8, 0) else 2  # 64 KiB, or the 32 KiB that need no asynchronous copy to be filled
+    stages = 4 if device.capability >= (8, 0) else 2  # 64 KiB, or 32 where copies go through registers
     macros = (
         ("OB_OPERAND", operand), ("OB_FORM", form), ("OB_OUTPUT", output), ("OB_STAGES", stages), ("OB_ALIGN", align),
     )  # fmt: skip

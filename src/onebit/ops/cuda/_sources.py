@@ -25,9 +25,9 @@ class Kernel:
 
 @functools.cache
 def folder() -> Path:
-    """The folder with the .cu files: installed beside the package, or native/cuda of a source tree."""
-    places = [Path(part) / "cuda_sources" for part in onebit.__path__]
-    places += [Path(__file__).parents[4] / "native" / "cuda"]
+    """The folder with the .cu files: native/cuda of a source tree, else installed beside the package."""
+    places = [Path(__file__).parents[4] / "native" / "cuda"]  # first: an editable install has older copies, too
+    places += [Path(part) / "cuda_sources" for part in onebit.__path__]
     for place in places:
         if (place / "device.cuh").is_file():
             return place

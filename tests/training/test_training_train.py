@@ -6,8 +6,7 @@ import pytest
 import torch
 
 from onebit._errors import DataError, FormatError, OptionError, OutputError
-from onebit.data import Dataset
-from onebit.nn import functional, latent_weights
+from onebit.nn import latent_weights
 from onebit.training import Callback, Recipe, accuracy, load_run, train
 
 
@@ -157,43 +156,6 @@ def test_a_new_run_leaves_nothing_of_the_old_one(tmp_path, recipe, data):
     assert {file.name for file in tmp_path.iterdir()} == {"recipe.yaml", "checkpoint.pt"}
 
 
-def test_a_tie_goes_to_the_later_epoch(tmp_path, recipe, data, monkeypatch):
-    scores = iter([0.5, 0.75, 0.75, 0.25, 1.0])  # the last is the test
-    monkeypatch.setattr("onebit.training._loop.accuracy", lambda *_: next(scores))
-    monkeypatch.setattr("onebit.training._train.accuracy", lambda *_: next(scores))
-    result = train(recipe.override("epochs=4"), tmp_path, data=data)
-    assert (result.best_accuracy, result.best_epoch, result.test_accuracy) == (0.75, 3, 1.0)
-
-
-def test_the_validation_pictures_are_the_last_ones_and_are_not_trained_on(tmp_path, recipe, data, monkeypatch):
-    seen = []
-    monkeypatch.setattr("onebit.training._loop.accuracy", lambda _model, dataset, _size: seen.append(dataset) or 0.5)
-    plans = []
-
-    class Watch(Callback):
-        def on_start(self, plan):
-            plans.append(plan)
-
-    train(recipe, tmp_path, data=data, callbacks=[Watch()])
-    assert torch.equal(seen[0].images, data[0].images[210:])
-    assert plans[0].steps == 210 // 20
-
-
-def test_every_epoch_has_its_own_order_without_repetition(tmp_path, recipe, data, monkeypatch):
-    seen = []
-    loss = functional.squared_hinge
-    monkeypatch.setattr(functional, "squared_hinge", lambda o, labels: seen.append(labels) or loss(o, labels))
-    whole, test = data
-    numbered = Dataset(whole.images, torch.arange(280), tuple(map(str, range(280))), "numbered", "made by the test")
-    train(recipe.override("model.options.classes=280"), tmp_path, data=(numbered, test))
-    epochs = [torch.cat(seen[start : start + 10]) for start in (0, 10, 20)]
-    for order in epochs:
-        assert len(set(order.tolist())) == 200
-        assert int(order.max()) < 210  # the rest is for validation
-    assert not torch.equal(epochs[0], epochs[1])
-    assert not torch.equal(epochs[1], epochs[2])
-
-
 def test_an_output_folder_that_cannot_be_made_is_said_before_training(tmp_path, recipe, data):
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="cannot be written"):
@@ -214,11 +176,6 @@ def test_a_full_disk_is_said_and_leaves_the_last_checkpoint(tmp_path, recipe, da
             train(recipe, tmp_path, data=data, resume=True)
     assert (tmp_path / "checkpoint.pt").read_bytes() == before
     train(recipe, tmp_path, data=data, resume=True)
-
-
-def test_more_than_all_pictures_in_a_batch_is_refused(tmp_path, recipe, data):
-    with pytest.raises(OptionError, match=r"batch_size is 211, but only 210 pictures are left for training"):
-        train(recipe.override("batch_size=211"), tmp_path, data=data)
 
 
 @pytest.mark.slow

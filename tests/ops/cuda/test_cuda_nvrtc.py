@@ -1,0 +1,128 @@
+"""NVRTC compiles every kernel for every generation of GPU, and the machine code is what the sources promise."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import site
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from onebit._errors import NativeError
+from onebit.ops.cuda import _nvrtc, _plan
+from onebit.ops.cuda._plan import BITS, BYTES, VARIANTS, Device
+from onebit.ops.cuda._sources import Kernel
+
+GENERATIONS = [(7, 5), (8, 0), (8, 6), (8, 9), (9, 0), (10, 0), (12, 0)]
+# The instruction that multiplies bits by mma.sync, and the one that multiplies bytes.
+BITS_BY = {
+    7: "BMMA.88128.XOR",
+    8: "BMMA.168256.XOR",
+    9: "BMMA.168256.AND",
+    10: "IMMA.16832.S8.S8",
+    12: "IMMA.16832.S8.S8",
+}
+BYTES_BY = {7: "IMMA.8816.U8.S8"}
+
+
+@pytest.fixture(scope="session")
+def disassemble(tmp_path_factory: pytest.TempPathFactory) -> object:
+    places = [
+        Path(root) / f"nvidia/{part}/bin"
+        for root in [*sys.path, *site.getsitepackages()]
+        for part in ("cu13", "cuda_nvdisasm")
+    ]
+    tool = shutil.which("nvdisasm") or next((str(p / "nvdisasm") for p in places if (p / "nvdisasm").is_file()), None)
+    if tool is None:
+        pytest.skip("needs nvdisasm (pip install nvidia-cuda-nvdisasm); `make test-cuda-compile` installs it")
+    folder = tmp_path_factory.mktemp("sass")
+
+    def run(cubin: bytes) -> str:
+        path = folder / "kernel.cubin"
+        path.write_bytes(cubin)
+        return subprocess.run([tool, "-c", str(path)], capture_output=True, text=True, check=True).stdout
+
+    return run
+
+
+def machine_code(nvrtc: _nvrtc.Compiler, disassemble: object, kernel: Kernel, capability: tuple[int, int]) -> str:
+    """The disassembly, after the law that holds for all: no register is spilled to memory."""
+    arch = _nvrtc.architecture(capability, kernel.file, nvrtc.architectures)
+    text = disassemble(nvrtc.compile(kernel, arch))
+    assert re.search(rf"\.text\.{kernel.function}\b", text)
+    assert not re.findall(r"\b(?:STL|LDL)\b", text), f"{kernel} spills on {arch}"
+    return text
+
+
+@pytest.mark.parametrize("capability", GENERATIONS)
+def test_products_use_the_native_instruction(
+    nvrtc: _nvrtc.Compiler, disassemble: object, capability: tuple[int, int]
+) -> None:
+    device, major = Device(capability, 100), capability[0]
+    for operand, align, native in ((BITS, 16, BITS_BY[major]), (BYTES, 16, BYTES_BY.get(major, "IMMA.16832.U8.S8"))):
+        plan = _plan.dense(device, operand, 3, 1000, 64, 1024, align, "mma")
+        products = re.findall(r"\b[BI]MMA\.[.A-Z0-9]+", machine_code(nvrtc, disassemble, plan.kernel, capability))
+        assert products
+        assert all(product.startswith(native) for product in products)
+
+
+@pytest.mark.parametrize("capability", GENERATIONS)
+def test_the_other_kernels_compile_without_spills(
+    nvrtc: _nvrtc.Compiler, disassemble: object, capability: tuple[int, int]
+) -> None:
+    kernels = [Kernel("pack", "onebit_pack", (("OB_INPUT", 1),)), Kernel("paper", "onebit_paper_gemm")]
+    kernels.append(_plan.dense(Device(capability, 100), BITS, 3, 1, 64, 1024, 16).kernel)
+    for kernel in kernels:
+        machine_code(nvrtc, disassemble, kernel, capability)
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_hopper_shapes_use_warpgroup_products(nvrtc: _nvrtc.Compiler, disassemble: object, name: str) -> None:
+    plan = _plan.dense(Device((9, 0), 132), BITS, 3, 1000, 1000, 1024, 16, name)
+    text = machine_code(nvrtc, disassemble, plan.kernel, (9, 0))
+    assert set(re.findall(r"\bBGMMA\.64x(\d+)x256\.AND\.POPC", text)) == {str(VARIANTS[name].width)}
+    assert "UTMALDG.2D" in text  # the bulk tensor copy
+    assert ("UTMALDG.2D.MULTICAST" in text) == (VARIANTS[name].cluster > 1)
+    assert text.count("USETMAXREG") == 2
+
+
+@pytest.mark.parametrize("output", [1, 2, 3])
+@pytest.mark.parametrize(("operand", "kernel"), [(BITS, "192x256"), (BYTES, "192x256"), (BITS, "mma"), (BYTES, "mma")])
+def test_every_output_compiles_without_spills(
+    nvrtc: _nvrtc.Compiler, disassemble: object, operand: int, kernel: str, output: int
+) -> None:
+    plan = _plan.dense(Device((9, 0), 132), operand, output, 1000, 1000, 1024, 16, kernel)
+    text = machine_code(nvrtc, disassemble, plan.kernel, (9, 0))
+    assert ("IGMMA" in text) == (operand == BYTES and kernel != "mma")
+
+
+def test_rows_of_any_alignment_compile(nvrtc: _nvrtc.Compiler) -> None:
+    for capability, align in (((8, 0), 8), ((8, 0), 4), ((8, 0), 1), ((7, 5), 4)):
+        plan = _plan.dense(Device(capability, 100), BYTES, 3, 1000, 64, 1024, align, "mma")
+        assert nvrtc.compile(plan.kernel, f"sm_{capability[0]}{capability[1]}").startswith(b"\x7fELF")
+
+
+def test_a_source_that_does_not_compile_brings_the_compilers_words(nvrtc: _nvrtc.Compiler) -> None:
+    with pytest.raises(NativeError, match=r"dense_mma\.cu for sm_80.*(?s:.)*OB_STAGES"):
+        nvrtc.compile(Kernel("dense_mma", "onebit_dense_mma", (("OB_OPERAND", 1), ("OB_FORM", 2))), "sm_80")
+
+
+def test_the_architecture_is_the_newest_known_of_the_generation() -> None:
+    known = frozenset({75, 80, 86, 90, 120})
+    assert _nvrtc.architecture((9, 0), "dense_wgmma", known) == "sm_90a"
+    assert _nvrtc.architecture((9, 0), "pack", known) == "sm_90"
+    assert _nvrtc.architecture((8, 9), "pack", known) == "sm_86"
+    assert _nvrtc.architecture((12, 1), "pack", known) == "sm_120"
+    with pytest.raises(NativeError, match=r"compute capability 13\.0"):
+        _nvrtc.architecture((13, 0), "pack", known)
+
+
+def test_without_nvrtc_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    _nvrtc.compiler.cache_clear()
+    monkeypatch.setattr(_nvrtc, "_load", lambda *_: None)
+    with pytest.raises(_nvrtc.NvrtcAbsentError, match="pip install nvidia-cuda-nvrtc"):
+        _nvrtc.compiler()
+    _nvrtc.compiler.cache_clear()

@@ -1,0 +1,109 @@
+"""On a real CUDA device: every kernel against the definition, and the ways torch runs it. `make test-gpu`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from onebit import bits, ops
+from onebit.bits import _reference as reference
+from onebit.ops import _dense_call
+from onebit.ops import cuda as engine
+from onebit.runtime import PackedModel
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
+]
+SIZES = [(1, 1, 1), (1, 10, 784), (3, 65, 63), (17, 64, 64), (64, 130, 127), (129, 10, 4096), (100, 257, 129)]
+SIZES += [(300, 200, 1000), (193, 255, 1024), (257, 513, 1025), (1000, 4096, 784), (500, 1000, 4096)]
+INPUTS = {"dense": _dense_call.WORDS, "dense_u8": _dense_call.PIXELS}
+OUTPUTS = {"int32": _dense_call.INT32, "float": _dense_call.FLOAT, "bits": _dense_call.BITS}
+
+
+def kernels() -> list[str | None]:
+    return [None, *engine.kernels()] if torch.cuda.is_available() else [None]
+
+
+def channels_for(output: str, y: Tensor) -> tuple[Tensor, ...]:
+    n = y.shape[1]
+    if output == "float":
+        return torch.randn(n), torch.randn(n)
+    if output == "int32":
+        return ()
+    threshold = y[torch.randint(0, y.shape[0], (n,)), torch.arange(n)].clone()  # sums that occur: ties are common
+    direction = (torch.randint(0, 2, (n,)) * 2 - 1).to(torch.int8)
+    threshold[0], direction[0] = -(2**31), 1
+    return threshold, direction
+
+
+@pytest.mark.parametrize("kernel", kernels())
+@pytest.mark.parametrize("family", INPUTS)
+def test_every_kernel_is_the_definition(family: str, kernel: str | None) -> None:
+    torch.manual_seed(0)
+    for m, n, k in SIZES:
+        row_bytes = -(-k // 64) * 8 if family == "dense" else k
+        if (kernel == "popc" and family != "dense") or (kernel not in (None, "popc", "mma") and row_bytes % 16):
+            continue
+        w = bits.pack(torch.randn(n, k))
+        x = bits.pack(torch.randn(m, k)) if family == "dense" else torch.randint(0, 256, (m, k), dtype=torch.uint8)
+        handle, given = ops.pack_weights(w.words, k).cuda(), getattr(x, "words", x).cuda()
+        y = getattr(reference, f"{family}_int32")(x, w)
+        for output, kind in OUTPUTS.items():
+            channels = channels_for(output, y)
+            expected = getattr(reference, f"{family}_{output}")(x, w, *channels)
+            op = _dense_call.Dense(f"{family}_{output}", INPUTS[family], kind)
+            got = engine.dense(op, given, handle, n, k, *(channel.cuda() for channel in channels), force=kernel)
+            assert torch.equal(got.cpu(), getattr(expected, "words", expected)), (m, n, k, output)
+
+
+def test_pack_and_unpack_are_those_of_the_cpu() -> None:
+    for rows, k in ((1, 1), (3, 63), (7, 64), (5, 65), (129, 1000)):
+        x = torch.randn(rows, k)
+        x.view(-1)[::5], x.view(-1)[1::7] = -0.0, float("nan")
+        words = torch.ops.onebit.pack(x.cuda())
+        assert torch.equal(words.cpu(), ops.pack(x))
+        assert torch.equal(torch.ops.onebit.unpack(words, k).cpu(), ops.unpack(ops.pack(x), k))
+
+
+def test_weights_travel_between_devices() -> None:
+    rows = bits.pack(torch.randn(9, 65)).words
+    handle = torch.ops.onebit.pack_weights(rows.cuda(), 65)
+    assert torch.equal(handle.cpu(), ops.pack_weights(rows, 65))
+    assert torch.equal(torch.ops.onebit.unpack_weights(handle, 9, 65).cpu(), rows)
+
+
+def test_a_packed_model_computes_the_same_on_the_device(packed_mlp: Callable[..., PackedModel]) -> None:
+    model, x = packed_mlp(), torch.randint(0, 256, (33, 70), dtype=torch.uint8)
+    expected = model(x)
+    assert torch.equal(model.cuda()(x.cuda()).cpu(), expected)
+
+
+def test_a_cuda_graph_replays_the_model(packed_mlp: Callable[..., PackedModel]) -> None:
+    model, x = packed_mlp(), torch.randint(0, 256, (33, 70), dtype=torch.uint8)
+    other = x.flip(0).contiguous()
+    expected = model(other)
+    model, given = model.cuda(), x.cuda()
+    model(given)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        result = model(given)
+    given.copy_(other)
+    graph.replay()
+    assert torch.equal(result.cpu(), expected)
+
+
+def test_streams_do_not_disturb_each_other(packed_mlp: Callable[..., PackedModel]) -> None:
+    model, x = packed_mlp(), torch.randint(0, 256, (33, 70), dtype=torch.uint8)
+    expected, model, given = model(x), model.cuda(), x.cuda()
+    streams = [torch.cuda.Stream() for _ in range(4)]
+    torch.cuda.synchronize()
+    results = []
+    for stream in streams * 5:
+        with torch.cuda.stream(stream):
+            results.append(model(given))
+    torch.cuda.synchronize()
+    assert all(torch.equal(result.cpu(), expected) for result in results)
