@@ -36,11 +36,12 @@ demo: setup     ## train the paper's MLP on real digits, convert it, run it with
 	$(BIN)/onebit demo
 
 # ---- tests: `make test ISA=scalar` forces one instruction set ----------------------------------------------------
-ISA ?=
+ISA  ?=
+JOBS ?= 2
 test: test-native test-python  ## all tests but the slow ones
 
 test-python: setup
-	ONEBIT_ISA=$(ISA) $(BIN)/python -m pytest
+	ONEBIT_ISA=$(ISA) OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -n $(JOBS)
 
 test-native: setup  ## the C tests: every kernel of the table against the scalar one
 	@cmake -S . -B build/native -G Ninja -DCMAKE_BUILD_TYPE=Release -DONEBIT_TESTS=ON >build/native.log 2>&1 || (cat build/native.log; exit 1)

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
 from torch import fx, nn
 
-from onebit import bits, ops
-from onebit.runtime import InputSpec, PackedModel
+if TYPE_CHECKING:
+    from onebit.runtime import PackedModel
 
-Build = Callable[..., PackedModel]
+Build = Callable[..., "PackedModel"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_torch_thread() -> Iterator[None]:
+    """Tests work on small tensors, where torch's threads wait for each other longer than they compute."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture
@@ -28,6 +38,9 @@ def packed_mlp_builder() -> Build:
 
 
 def _packed_mlp(widths: Sequence[int] = (70, 65, 130, 10), last: str = "float", seed: int = 0) -> PackedModel:
+    from onebit import bits, ops  # here: a test that needs no kernel runs without the native library
+    from onebit.runtime import InputSpec, PackedModel
+
     generator = torch.Generator().manual_seed(seed)
     root, graph = nn.Module(), fx.Graph()
     value = graph.placeholder("x")

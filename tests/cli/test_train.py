@@ -17,6 +17,14 @@ def test_the_recipes_are_listed(capsys):
     assert "mnist-mlp " in capsys.readouterr().out
 
 
+def test_a_run_is_not_replaced_unasked(capsys, run_folder, root, small):
+    before = (run_folder / "model.safetensors").read_bytes()
+    command = ["train", "mnist-demo", *small, "--out", str(run_folder), "--root", str(root), "--quiet"]
+    assert main(command) == 2
+    assert "--overwrite" in capsys.readouterr().err
+    assert (run_folder / "model.safetensors").read_bytes() == before
+
+
 def test_a_recipe_must_be_named(capsys):
     assert main(["train"]) == 2
     assert "--list" in capsys.readouterr().err

@@ -11,7 +11,7 @@ from onebit.training._run_folder import RunFolder
 @pytest.fixture
 def run(tmp_path, recipe):
     folder = RunFolder(tmp_path / "run")
-    folder.start(recipe)
+    folder.start(recipe, overwrite=False)
     torch.manual_seed(1)
     model = models.create(recipe.model.name, **recipe.model.options)
     folder.save_model(model)

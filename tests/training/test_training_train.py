@@ -149,10 +149,12 @@ def test_resuming_needs_a_checkpoint_of_the_same_recipe(tmp_path, recipe, data):
         train(recipe, tmp_path, data=data, resume=True)
 
 
-def test_a_new_run_leaves_nothing_of_the_old_one(tmp_path, recipe, data):
+def test_a_new_run_is_refused_where_one_is_or_leaves_nothing_of_it(tmp_path, recipe, data):
     train(recipe, tmp_path, data=data)
+    with pytest.raises(OptionError, match="holds a run already"):
+        train(recipe, tmp_path, data=data)
     with pytest.raises(KeyboardInterrupt):
-        train(recipe, tmp_path, data=data, callbacks=[StopAt(steps=1)])
+        train(recipe, tmp_path, data=data, overwrite=True, callbacks=[StopAt(steps=1)])
     assert {file.name for file in tmp_path.iterdir()} == {"recipe.yaml", "checkpoint.pt"}
 
 

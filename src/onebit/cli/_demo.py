@@ -18,7 +18,9 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
         description="Trains the paper's multilayer perceptron on MNIST, converts it to 1-bit arithmetic, proves that "
         "both compute the same numbers, and compares accuracy, size and speed with the floating-point network.",
     )
-    parser.add_argument("--out", metavar="DIR", default="demo", help="where results go (default: demo)")
+    parser.add_argument(
+        "--out", metavar="DIR", default="demo", help="where results go, replacing an earlier demo (default: demo)"
+    )
     parser.add_argument("--root", metavar="DIR", help="where the data sets are (default: $ONEBIT_DATA, then a cache)")
     parser.add_argument("--recipe", metavar="RECIPE", default="mnist-demo", help="what to train (default: mnist-demo)")
     parser.add_argument(
@@ -44,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
 
     heading(2, "Train")
     print(f"{recipe.description}")
-    result = training.train(recipe, out, data=(train, test), quiet=args.quiet)
+    result = training.train(recipe, out, data=(train, test), overwrite=True, quiet=args.quiet)
     print(f"{result.seconds:.0f} s; best validation accuracy {result.best_accuracy:.2%} (epoch {result.best_epoch}).")
 
     heading(3, "Convert")

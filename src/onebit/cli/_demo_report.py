@@ -102,7 +102,7 @@ def compare(model: nn.Module, packed: PackedModel, test: Dataset, *, run_folder:
         for index, (name, answer, path, kernels) in enumerate(
             (
                 ("torch float32", answers[0], run_folder / "model.safetensors", f"torch {torch.__version__}"),
-                ("onebit", answers[1], onnx, ", ".join(f"{op} {isa}" for op, isa in packed.kernels().items())),
+                ("onebit", answers[1], onnx, " and ".join(sorted(set(packed.kernels().values())))),
             )
         )
     ]

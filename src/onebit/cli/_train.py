@@ -27,6 +27,7 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
     parser.add_argument("--out", metavar="DIR", help="the run folder (default: runs/RECIPE)")
     parser.add_argument("--root", metavar="DIR", help="where the data sets are (default: $ONEBIT_DATA, then a cache)")
     parser.add_argument("--resume", action="store_true", help="go on with the interrupted run in --out")
+    parser.add_argument("--overwrite", action="store_true", help="replace a run that is in --out already")
     parser.add_argument("--quiet", action="store_true", help="no live progress: one line per epoch, for logs")
     parser.set_defaults(run=run)
 
@@ -46,7 +47,9 @@ def run(args: argparse.Namespace) -> int:
     out = Path(args.out or f"runs/{recipe.name}")
     train, test = (load(recipe.data.name, args.root, split) for split in ("train", "test"))
     try:
-        result = training.train(recipe, out, data=(train, test), resume=args.resume, quiet=args.quiet)
+        result = training.train(
+            recipe, out, data=(train, test), resume=args.resume, overwrite=args.overwrite, quiet=args.quiet
+        )
     except KeyboardInterrupt as stop:
         again = ["onebit", "train", args.recipe, *(f"--set {shlex.quote(change)}" for change in args.set)]
         raise KeyboardInterrupt(f"{stop} Go on with: {' '.join(again)} --out {out} --resume") from None

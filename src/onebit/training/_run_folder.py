@@ -35,8 +35,13 @@ class RunFolder:
         self.model = self.path / "model.safetensors"
         self.curves = self.path / "curves.png"
 
-    def start(self, recipe: Recipe) -> None:
-        """Create the folder for a new run, without the files of an earlier one."""
+    def start(self, recipe: Recipe, *, overwrite: bool) -> None:
+        """Create the folder for a new run; an earlier run in it is refused, or its files are removed."""
+        if self.recipe.exists() and not overwrite:
+            raise OptionError(
+                f"{self.path} holds a run already. Resume it, choose another folder, or overwrite it "
+                "(on the command line: --resume, --out DIR, --overwrite)."
+            )
         make_folder(self.path)
         write_text(self.recipe, recipe.yaml())
         for file in (self.metrics, self.checkpoint, self.model, self.curves):

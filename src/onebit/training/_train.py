@@ -41,25 +41,27 @@ def train(
     data: tuple[Dataset, Dataset] | None = None,
     root: str | os.PathLike[str] | None = None,
     resume: bool = False,
+    overwrite: bool = False,
     quiet: bool = False,
     callbacks: Sequence[Callback] = (),
 ) -> Result:
     """Train by a recipe into the folder `out`, choose the epoch by validation accuracy, test that one.
 
     data: (training, test) sets in memory; None loads the recipe's by name from `root` (see `onebit.data.load`).
-    resume: go on with an interrupted run in `out`, with the weights an uninterrupted run would have; without it,
-        a run that is there is replaced.
+    resume: go on with an interrupted run in `out`, with the weights an uninterrupted run would have.
+    overwrite: replace a run that is in `out` already; without it that is refused, so that none is lost.
     quiet: one line per epoch instead of a live bar (also where the output is not a terminal).
     callbacks: further watchers of the run.
 
     Ctrl-C ends the step, saves, and raises KeyboardInterrupt; a second one stops at once, leaving the last save.
     Torch's global random state is left as it was. Raises OutputError if `out` cannot be written, FormatError or
-    OptionError if there is nothing to resume or it is another recipe's, and what the recipe's parts raise.
+    OptionError if there is nothing to resume, it is another recipe's, or a run is in the way, and what the recipe's
+    parts raise.
     """
     folder = RunFolder(out)
     state = folder.read_checkpoint(recipe) if resume else None
     if not resume:
-        folder.start(recipe)
+        folder.start(recipe, overwrite=overwrite)
     whole, test = data or tuple(load(recipe.data.name, root, part) for part in ("train", "test"))
     held_out = max(1, round(len(whole) * recipe.data.validation))
     training, validation = split(whole, held_out)
