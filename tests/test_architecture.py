@@ -56,6 +56,7 @@ NO_TEST_OF_ITS_OWN = {
 }
 NO_MODULE_OF_ITS_OWN = {
     "tests/test_architecture.py": "is about all of them",
+    "tests/test_readme.py": "runs the code and checks the commands of README.md",
     "tests/ops/test_compile.py": "is about torch.compile and torch.export on every operator",
     "tests/ops/test_concurrency.py": "is about threads and processes on every operator",
     "tests/data/test_sample.py": "mirrors tools/make_mnist_sample.py and the files it makes",
