@@ -8,10 +8,10 @@ CFILES := $(shell find native benchmarks -name '*.[ch]')
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-python test-native test-sanitize test-slow check format bench clean
+.PHONY: help setup demo test test-python test-native test-sanitize test-slow test-cuda-compile test-gpu bench-gpu check format bench clean
 
 help:           ## say what there is
-	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 24
+	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 28
 
 # ---- set-up: two stamps, so that a second run does nothing -----------------------------------------------------
 setup: $(VENV)/.native  ## make .venv and install everything there
@@ -55,6 +55,22 @@ test-sanitize: setup  ## the C tests under the address, undefined-behaviour and 
 	cmake -S . -B build/tsan -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DONEBIT_TESTS=ON -DONEBIT_SANITIZE=thread
 	cmake --build build/tsan
 	ctest --test-dir build/tsan --output-on-failure
+
+# ---- GPU: a GPU machine's Python brings its own torch, so there the plain C library beside the sources is enough --
+GPULIB := $(CURDIR)/build/gpu/libonebit.so
+$(GPULIB): $(NATIVE)
+	cmake -S . -B build/gpu -DCMAKE_BUILD_TYPE=Release -DONEBIT_TESTS=OFF
+	cmake --build build/gpu --target onebit
+
+test-cuda-compile: setup  ## compile every CUDA kernel for every GPU generation and read the machine code; needs no GPU
+	$(PIP) install --quiet nvidia-cuda-nvrtc nvidia-cuda-nvdisasm
+	$(BIN)/python -m pytest tests/ops/cuda/test_cuda_nvrtc.py
+
+test-gpu: $(GPULIB)  ## on a machine with a GPU: every CUDA kernel against the definition
+	PYTHONPATH=src ONEBIT_LIBRARY=$(GPULIB) $(PYTHON) -m pytest -m gpu tests/parity/test_cuda_device.py
+
+bench-gpu: $(GPULIB)  ## on such a machine: checks, then onebit against cuBLAS and the paper's kernels
+	ONEBIT_LIBRARY=$(GPULIB) $(PYTHON) benchmarks/gpu.py $(ARGS)
 
 test-slow: setup  ## the training checks that take minutes
 	$(BIN)/python -m pytest -m slow

@@ -101,11 +101,11 @@ def measured(
         return float("nan")
 
 
-def check(report: Report) -> bool:
+def check(report: Report, kernels: list[str]) -> bool:
     import gpu_checks
 
-    wrong = gpu_checks.run()
-    report.note("check", "bit-exact", "yes, every kernel" if not wrong else f"NO: {len(wrong)} comparisons differ")
+    wrong = gpu_checks.run(kernels)
+    report.note("check", "bit-exact", "yes" if not wrong else f"NO: {len(wrong)} comparisons differ")
     print("\n".join(wrong[:40]))
     return not wrong
 
@@ -120,14 +120,14 @@ def peak(report: Report) -> None:
         report.add("peak", f"{name}, operands in shared memory", 1.0, peak_tops(operand) * 1e9)
 
 
-def matmul(report: Report, size: int) -> None:
+def matmul(report: Report, size: int, kernels: list[str]) -> None:
     """One cube: onebit by all its kernels, then the peers and the ratios the project promises."""
     import gpu_peers
-    from gpu_onebit import Cube, kernel_names
+    from gpu_onebit import Cube
 
     part, operations, ms = f"{size}^3", 2.0 * size**3, {}
     cube = Cube(size)
-    for name in kernel_names():
+    for name in kernels:
         if name != "popc" or size <= SLOW_ABOVE:
             ms[name] = measured(
                 report, part, f"onebit {name}, kernel only, bits", cube.kernel(name, "bits"), operations
@@ -147,19 +147,19 @@ def matmul(report: Report, size: int) -> None:
         words, columns = gpu_peers.paper_concatenate(a), gpu_peers.paper_concatenate(b).t().contiguous()
         xnor = lambda: gpu_peers.paper_xnor(words, columns, size)  # noqa: E731
         ms["paper xnor"] = measured(report, part, "paper's XNOR kernel", xnor, operations)
-    fastest = min((name for name in kernel_names() if name in ms), key=lambda name: ms[name])
-    ratios = ", ".join(f"{name} x{ms[name] / ms[fastest]:.1f}" for name in ms if name not in kernel_names())
+    fastest = min((name for name in kernels if name in ms), key=lambda name: ms[name])
+    ratios = ", ".join(f"{name} x{ms[name] / ms[fastest]:.1f}" for name in ms if name not in kernels)
     report.note(part, f"fastest kernel: {fastest}", f"{operations / ms[fastest] / 1e9:.0f} TOPS; against {ratios}")
 
 
-def shapes(report: Report) -> None:
+def shapes(report: Report, kernels: list[str]) -> None:
     """Products of layers: which kernel wins where, to set the choice by size."""
-    from gpu_onebit import Cube, kernel_names
+    from gpu_onebit import Cube
 
     for m, n, k in ((1, 4096, 4096), (16, 4096, 4096), (64, 4096, 4096), (256, 4096, 4096), (1000, 1024, 1024),
                     (10000, 4096, 4096), (10000, 10, 4096)):  # fmt: skip
         cube = Cube(m, n, k)
-        for name in kernel_names():
+        for name in kernels:
             if name != "popc" or m <= 256:
                 part = f"{m}x{n}x{k}"
                 measured(report, part, f"onebit {name}, kernel only, bits", cube.kernel(name, "bits"), 2.0 * m * n * k)
@@ -190,6 +190,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, metavar="PART", help=", ".join(PARTS))
     parser.add_argument("--sizes", nargs="+", type=int, default=[4096, 8192, 16384], metavar="N", help="cubes")
+    parser.add_argument("--kernels", nargs="+", metavar="NAME", help="onebit's dense kernels (default: all)")
     parser.add_argument("--out", type=Path, help="the file to append to")
     args = parser.parse_args()
     if not torch.cuda.is_available():
@@ -200,16 +201,17 @@ def main() -> int:
     from onebit.ops import cuda as engine
 
     report, good = Report(args.out), True
+    kernels = args.kernels or engine.kernels()
     print(f"{engine.status()}; torch {torch.__version__}")
     try:
         if "check" in args.only:
-            good &= check(report)
+            good &= check(report, kernels)
         if "peak" in args.only:
             peak(report)
         for size in args.sizes if "matmul" in args.only else ():
-            matmul(report, size)
+            matmul(report, size, kernels)
         if "shapes" in args.only:
-            shapes(report)
+            shapes(report, kernels)
         if "mlp" in args.only:
             good &= mlp(report)
     finally:

@@ -17,11 +17,6 @@ from onebit.ops.cuda._weights import prepared
 OUTPUTS = {"int32": _dense_call.INT32, "float": _dense_call.FLOAT, "bits": _dense_call.BITS}
 
 
-def kernel_names() -> list[str]:
-    """The dense kernels of this device."""
-    return engine.kernels(torch.cuda.current_device())
-
-
 class Cube:
     """x (m, k) and weights (n, k) of random bits, thresholds near the middle."""
 

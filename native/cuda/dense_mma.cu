@@ -5,8 +5,8 @@
  * Macros: OB_OPERAND, OB_FORM, OB_OUTPUT, OB_STAGES (2 or more), OB_ALIGN (16, 8, 4 or 1: what rows of x are a multiple
  * of). */
 #include "device.cuh"
-#include "mma.cuh"
 #include "epilogue.cuh"
+#include "mma.cuh"
 
 enum {
     TILE = 128,
@@ -48,8 +48,8 @@ OB_DEVICE void load_tile(u8 *tile, const void *rows, u32 count, u32 stride, u32 
 OB_DEVICE void load_stage(const DenseArgs &args, u8 *stage, u32 row0, u32 column0, u32 block) {
     if (block * K_BYTES < args.k_bytes) {
         load_tile<OB_ALIGN>(stage, args.x, args.m, args.x_stride, row0, block * K_BYTES, args.k_bytes);
-        load_tile<WEIGHT_ALIGN>(stage + TILE * K_BYTES, args.weights, args.n, args.weight_stride, column0, block * K_BYTES,
-                                args.k_bytes);
+        load_tile<WEIGHT_ALIGN>(stage + TILE * K_BYTES, args.weights, args.n, args.weight_stride, column0,
+                                block * K_BYTES, args.k_bytes);
     }
     copy_async_commit(); /* an empty group too: the count of groups is the clock of the ring */
 }

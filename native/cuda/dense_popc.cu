@@ -1,7 +1,8 @@
 /* dense_popc.cu: y = x w' by population counts on the CUDA cores: few rows, and any architecture.
  *
- * A block of eight warps computes 4 rows x 64 columns, a warp 4 x 8 with its lanes along k. The 32 sums of a lane are then
- * added across lanes by halving: 31 shuffles instead of 160, and lane l ends with sum l. Bound by 16 counts per cycle. */
+ * A block of eight warps computes 4 rows x 64 columns, a warp 4 x 8 with its lanes along k. The 32 sums of a lane
+ * are then added across lanes by halving: 31 shuffles instead of 160, and lane l ends with sum l. Bound by 16 counts
+ * per cycle. */
 #define OB_OPERAND 1
 #define OB_FORM 2
 #include "device.cuh"

@@ -1,13 +1,14 @@
 /* dense_wgmma.cu: y = x w' on Hopper (sm_90a): 1-bit products by wgmma, operands by the bulk tensor copy.
  *
- * The tensor core needs fewer cycles for a tile than the L2 cache needs to refill shared memory, so a block holds the
- * largest tile that fits into its registers: refill per product falls as 1/rows + 1/columns.
+ * The tensor core needs fewer cycles for a tile than the L2 cache needs to refill shared memory, so a block holds
+ * the largest tile that fits into its registers: refill per product falls as 1/rows + 1/columns.
  *   warpgroup 0      warp 0 feeds a ring of STAGES tiles of 128 bytes of k; warps 1 and 2 prepare the channels' bounds
- *   warpgroups 1..   products; together on one tile, or (PINGPONG) in turn on two tiles, one's epilogue under the other's
- *                    products
+ *   warpgroups 1..   products; together on one tile, or (PINGPONG) in turn on two tiles, one's epilogue under the
+ *                    other's products
  * The grid is persistent: a block (or a cluster of two, which share the weight tile) takes every grid-th tile.
- * Limit: rows of a multiple of 16 bytes. Macros: OB_OPERAND, OB_OUTPUT, OB_CONSUMERS (2 or 3), OB_ROWS (64 or 128 rows for
- * one warpgroup), OB_COLUMNS (64, 128, 192, 256), OB_WIDTH (columns of one instruction; divides OB_COLUMNS), OB_STAGES, OB_PINGPONG (0 or 1), OB_CLUSTER (1 or 2). */
+ * Limit: rows of a multiple of 16 bytes. Macros: OB_OPERAND, OB_OUTPUT, OB_CONSUMERS (2 or 3), OB_ROWS (64 or 128
+ * rows for one warpgroup), OB_COLUMNS (64, 128, 192, 256), OB_WIDTH (columns of one instruction; divides
+ * OB_COLUMNS), OB_STAGES, OB_PINGPONG (0 or 1), OB_CLUSTER (1 or 2). */
 #ifndef OB_OPERAND
 #define OB_OPERAND 1
 #endif
@@ -40,36 +41,42 @@ enum {
 
 struct Shared {
     u8 *stages;
-    int *tables;                                        /* two: bounds, then flips */
+    int *tables; /* two: bounds, then flips */
     u64 *full, *empty, *table_full, *table_empty;
 };
 
-/* Tiles of this block, and the ring of stages that all roles walk in the same order. */
+/* The tiles of this block, and the ring of stages that all roles walk in the same order: the tile of number `sequence`
+ * begins where `sequence` tiles of k_blocks stages end. */
 struct Walk {
     u32 sequence, index, step, count, k_blocks, stage, parity;
 };
-OB_DEVICE Walk walk_start(const DenseArgs &args) {
-    u32 clusters_m = (args.tiles_m + CLUSTER - 1) / CLUSTER;
-    Walk w = {0, blockIdx.x / CLUSTER, gridDim.x / CLUSTER, clusters_m * args.tiles_n, (args.k_bytes + 127) / 128, 0, 0};
-    return w;
+OB_DEVICE Walk walk_start(const DenseArgs &args, u32 sequence) {
+    Walk walk;
+    walk.sequence = sequence;
+    walk.step = gridDim.x / CLUSTER;
+    walk.index = blockIdx.x / CLUSTER + sequence * walk.step;
+    walk.count = (args.tiles_m + CLUSTER - 1) / CLUSTER * args.tiles_n;
+    walk.k_blocks = (args.k_bytes + K_BYTES - 1) / K_BYTES;
+    return walk;
 }
-OB_DEVICE void walk_tile(const DenseArgs &args, const Walk &walk, u32 *row0, u32 *column0) {
-    u32 tile_m, tile_n;
+OB_DEVICE void walk_next(Walk &walk, u32 tiles) {
+    walk.sequence += tiles;
+    walk.index += tiles * walk.step;
+}
+OB_DEVICE void walk_tile(const DenseArgs &args, Walk &walk, u32 *row0, u32 *column0) {
+    u32 tile_m, tile_n, before = walk.sequence * walk.k_blocks;
     ob_tile_at(walk.index, (args.tiles_m + CLUSTER - 1) / CLUSTER, args.tiles_n, args.band, &tile_m, &tile_n);
     *row0 = (tile_m * CLUSTER + (CLUSTER > 1 ? cluster_block() : 0)) * TILE_M;
     *column0 = tile_n * TILE_N;
+    walk.stage = before % STAGES;
+    walk.parity = before / STAGES & 1;
 }
 OB_DEVICE void walk_stage(Walk &walk) {
     if (++walk.stage == STAGES) walk.stage = 0, walk.parity ^= 1;
 }
-OB_DEVICE void walk_skip(Walk &walk) { /* over a tile that another warpgroup computes */
-    u32 blocks = walk.stage + walk.k_blocks;
-    walk.parity ^= (blocks / STAGES) & 1;
-    walk.stage = blocks % STAGES;
-}
 
 OB_DEVICE void feed(const Shared &s, const TensorMap *map_x, const TensorMap *map_w, const DenseArgs &args) {
-    for (Walk walk = walk_start(args); walk.index < walk.count; walk.index += walk.step) {
+    for (Walk walk = walk_start(args, 0); walk.index < walk.count; walk_next(walk, 1)) {
         u32 row0, column0;
         walk_tile(args, walk, &row0, &column0);
         for (u32 block = 0; block < walk.k_blocks; ++block, walk_stage(walk)) {
@@ -82,14 +89,15 @@ OB_DEVICE void feed(const Shared &s, const TensorMap *map_x, const TensorMap *ma
                 tensor_load(w, map_w, full, block * K_BYTES, column0);
             else { /* each block of the pair fetches half of the weight tile for both */
                 u32 half = cluster_block() * (TILE_N / CLUSTER);
-                tensor_load_multicast(w + half * K_BYTES, map_w, full, block * K_BYTES, column0 + half, (1 << CLUSTER) - 1);
+                tensor_load_multicast(w + half * K_BYTES, map_w, full, block * K_BYTES, column0 + half,
+                                      (1 << CLUSTER) - 1);
             }
         }
     }
 }
 
 OB_DEVICE void prepare_bounds(const Shared &s, const DenseArgs &args, u32 thread) {
-    for (Walk walk = walk_start(args); walk.index < walk.count; walk.index += walk.step, ++walk.sequence) {
+    for (Walk walk = walk_start(args, 0); walk.index < walk.count; walk_next(walk, 1)) {
         u32 row0, column0, table = walk.sequence & 1, parity = (walk.sequence >> 1) & 1;
         walk_tile(args, walk, &row0, &column0);
         barrier_wait(&s.table_empty[table], parity ^ 1);
@@ -108,7 +116,8 @@ typedef int Accumulators[PARTS_M][PARTS_N][WIDTH / 2];
 
 OB_DEVICE void multiply(const Shared &s, Walk &walk, Accumulators &acc, u32 worker, u32 lane) {
     u32 before = 0;
-    /* Descriptors count in 16 bytes, and no address carries out of its field: a tile's is the first one's plus a distance. */
+    /* Descriptors count in 16 bytes, and no address carries out of its field: a tile's is the first one's plus a
+     * distance. */
     u64 first_x = ob_wgmma_descriptor(shared_address(s.stages) + worker * ROWS * K_BYTES);
     u64 first_w = ob_wgmma_descriptor(shared_address(s.stages) + X_BYTES);
     for (u32 block = 0; block < walk.k_blocks; ++block, walk_stage(walk)) {
@@ -120,8 +129,8 @@ OB_DEVICE void multiply(const Shared &s, Walk &walk, Accumulators &acc, u32 work
 #pragma unroll
             for (u32 part = 0; part < PARTS_M * PARTS_N; ++part) {
                 u32 i = part / PARTS_N, j = part % PARTS_N;
-                Product<WIDTH>::issue(acc[i][j], x + i * (64 * K_BYTES / 16) + 2 * step, w + j * (WIDTH * K_BYTES / 16) + 2 * step,
-                                      step ? 1 : block);
+                Product<WIDTH>::issue(acc[i][j], x + i * (64 * K_BYTES / 16) + 2 * step,
+                                      w + j * (WIDTH * K_BYTES / 16) + 2 * step, step ? 1 : block);
             }
         product_commit();
         if (block) { /* the products of the block before are complete: its stage is free */
@@ -138,11 +147,8 @@ OB_DEVICE void multiply(const Shared &s, Walk &walk, Accumulators &acc, u32 work
 
 OB_DEVICE void consume(const Shared &s, const DenseArgs &args, u32 consumer, u32 warp, u32 lane) {
     u32 worker = OB_PINGPONG ? 0 : consumer;
-    for (Walk walk = walk_start(args); walk.index < walk.count; walk.index += walk.step, ++walk.sequence) {
-        if (OB_PINGPONG && walk.sequence % CONSUMERS != consumer) {
-            walk_skip(walk);
-            continue;
-        }
+    for (Walk walk = walk_start(args, OB_PINGPONG ? consumer : 0); walk.index < walk.count;
+         walk_next(walk, OB_PINGPONG ? CONSUMERS : 1)) {
         u32 row0, column0, table = walk.sequence & 1, parity = (walk.sequence >> 1) & 1;
         walk_tile(args, walk, &row0, &column0);
         row0 += worker * ROWS + warp * 16;
@@ -151,8 +157,8 @@ OB_DEVICE void consume(const Shared &s, const DenseArgs &args, u32 consumer, u32
 #pragma unroll
         for (u32 i = 0; i < 2 * PARTS_M; ++i)
             terms[i / 2][i % 2] = row_term(args, row0 + i / 2 * 64 + i % 2 * 8 + lane / 4);
-        /* In turn: a turn also proves that all earlier phases of the ring are over, without which a wait could mistake an
-         * older phase of the same parity for its own. */
+        /* In turn: a turn also proves that all earlier phases of the ring are over, without which a wait could
+         * mistake an older phase of the same parity for its own. */
         if (OB_PINGPONG && walk.sequence) group_sync(1 + consumer, 2 * 128);
         multiply(s, walk, acc, worker, lane);
         if (OB_PINGPONG && walk.index + walk.step < walk.count) group_arrive(1 + (consumer ^ 1), 2 * 128);
@@ -161,8 +167,8 @@ OB_DEVICE void consume(const Shared &s, const DenseArgs &args, u32 consumer, u32
         for (u32 part = 0; part < PARTS_M * PARTS_N; ++part) {
             u32 i = part / PARTS_N, j = part % PARTS_N;
             emit_strip<WIDTH>(args, acc[i][j], s.tables + table * TABLE_INTS + j * WIDTH,
-                              (const u32 *)(s.tables + table * TABLE_INTS + TILE_N) + j * (WIDTH / 32), terms[i], row0 + i * 64,
-                              column0 + j * WIDTH, lane);
+                              (const u32 *)(s.tables + table * TABLE_INTS + TILE_N) + j * (WIDTH / 32), terms[i],
+                              row0 + i * 64, column0 + j * WIDTH, lane);
         }
         __syncwarp();
         if (OB_OUTPUT == OB_OUTPUT_BITS && lane == 0) barrier_arrive(&s.table_empty[table]);
@@ -192,10 +198,12 @@ OB_DEVICE void barriers_start(const Shared &s) {
 }
 
 extern "C" __global__ void __launch_bounds__(THREADS, 1)
-    onebit_dense_wgmma(const __grid_constant__ TensorMap map_x, const __grid_constant__ TensorMap map_w, const DenseArgs args) {
+    onebit_dense_wgmma(const __grid_constant__ TensorMap map_x, const __grid_constant__ TensorMap map_w,
+                       const DenseArgs args) {
     OB_SHARED_TILES(memory);
     Shared s = shared_layout(memory);
-    /* Through a shuffle the compiler learns that all lanes agree, and keeps what follows from it in uniform registers. */
+    /* Through a shuffle the compiler learns that all lanes agree, and keeps what follows from it in uniform
+     * registers. */
     u32 group = __shfl_sync(0xFFFFFFFFu, threadIdx.x / 128, 0), warp = threadIdx.x / 32 % 4, lane = threadIdx.x % 32;
     if (threadIdx.x == 0) barriers_start(s);
     if (CLUSTER > 1)

@@ -1,5 +1,6 @@
-/* dense_wgmma_peak.cu: how fast the tensor core is when nothing has to be fetched: the products of dense_wgmma.cu, over and over on one
- * tile in shared memory. Two warpgroups, 64 x 256 each. The ceiling that a benchmark states its fractions of. */
+/* dense_wgmma_peak.cu: how fast the tensor core is when nothing has to be fetched: the products of dense_wgmma.cu,
+ * over and over on one tile in shared memory. Two warpgroups, 64 x 256 each. The ceiling that a benchmark states its
+ * fractions of. */
 #include "device.cuh"
 #include "hopper.cuh"
 #include "wgmma.cuh"
@@ -17,7 +18,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) onebit_peak(int *sink, 
         product_fence();
 #pragma unroll
         for (u32 step = 0; step < 4; ++step)
-            Product<256>::issue(acc, ob_wgmma_descriptor(x + 32 * step), ob_wgmma_descriptor(w + 32 * step), block | step);
+            Product<256>::issue(acc, ob_wgmma_descriptor(x + 32 * step), ob_wgmma_descriptor(w + 32 * step),
+                                block | step);
         product_commit();
         product_wait<1>();
     }

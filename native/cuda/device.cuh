@@ -1,5 +1,6 @@
-/* device.cuh: the few warp-level instructions the kernels share, each behind a function. No CUDA header is needed. The
- * tests replace this file's instructions by CPU functions of the same names (OB_EMULATED) and run the kernels as they are. */
+/* device.cuh: the few warp-level instructions the kernels share, each behind a function. No CUDA header is needed.
+ * The tests replace this file's instructions by CPU functions of the same names (OB_EMULATED) and run the kernels as
+ * they are. */
 #ifndef OB_DEVICE_CUH
 #define OB_DEVICE_CUH
 
@@ -24,7 +25,9 @@ typedef unsigned long long u64;
 #define OB_DEVICE static __device__ __forceinline__
 #define OB_IN_ORDER() asm volatile("" ::: "memory")
 
-OB_DEVICE u32 shared_address(const void *p) { return (u32)__cvta_generic_to_shared(p); }
+OB_DEVICE u32 shared_address(const void *p) {
+    return (u32)__cvta_generic_to_shared(p);
+}
 
 /* Four 8x8 matrices of 16-byte rows; `row` is this lane's row. */
 OB_DEVICE void ldmatrix_x4(u32 (&r)[4], const void *row) {
@@ -38,15 +41,20 @@ OB_DEVICE void ldmatrix_x4(u32 (&r)[4], const void *row) {
 /* Copies `valid` of BYTES bytes to shared memory and fills the rest with zeros; BYTES is 4, 8 or 16. */
 template <int BYTES> OB_DEVICE void copy_async(void *shared, const void *global, u32 valid) {
     if (BYTES == 16)
-        asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared_address(shared)), "l"(global), "r"(valid)
-                     : "memory");
-    else
-        asm volatile("cp.async.ca.shared.global [%0], [%1], %2, %3;" ::"r"(shared_address(shared)), "l"(global), "n"(BYTES),
+        asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared_address(shared)), "l"(global),
                      "r"(valid)
                      : "memory");
+    else
+        asm volatile("cp.async.ca.shared.global [%0], [%1], %2, %3;" ::"r"(shared_address(shared)), "l"(global),
+                     "n"(BYTES), "r"(valid)
+                     : "memory");
 }
-OB_DEVICE void copy_async_commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
-template <int PENDING> OB_DEVICE void copy_async_wait() { asm volatile("cp.async.wait_group %0;" ::"n"(PENDING) : "memory"); }
+OB_DEVICE void copy_async_commit() {
+    asm volatile("cp.async.commit_group;" ::: "memory");
+}
+template <int PENDING> OB_DEVICE void copy_async_wait() {
+    asm volatile("cp.async.wait_group %0;" ::"n"(PENDING) : "memory");
+}
 #else
 /* Before sm_80 a copy goes through registers and is complete when the next block-wide barrier is. */
 template <int BYTES> OB_DEVICE void copy_async(void *shared, const void *global, u32 valid) {

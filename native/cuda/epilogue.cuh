@@ -53,8 +53,8 @@ OB_DEVICE int column_term(const DenseArgs &args, u32 column) {
 #endif
 }
 
-/* The bits kind reduces a channel to one number and one flip: y >= t is  y - t >= 0, and y <= t is  not (y - (t+1) >= 0).
- * Bit 1 means -1, so the bit is the sign of  y - t.  A column past n gets a bound that leaves its bit 0. */
+/* The bits kind reduces a channel to one number and one flip: y >= t is  y - t >= 0, and y <= t is  not (y - (t+1)
+ * >= 0). Bit 1 means -1, so the bit is the sign of  y - t.  A column past n gets a bound that leaves its bit 0. */
 struct ColumnBound {
     int bound; /* column_term - t */
     u32 flip;
@@ -71,7 +71,8 @@ OB_DEVICE ColumnBound column_bound(const DenseArgs &args, u32 column) {
     return c;
 }
 /* Writes COLUMNS bounds and flip words to shared memory; whole warps call it with consecutive `thread`s. */
-template <int COLUMNS, int THREADS> OB_DEVICE void fill_bounds(const DenseArgs &args, int *bounds, u32 column0, u32 thread) {
+template <int COLUMNS, int THREADS>
+OB_DEVICE void fill_bounds(const DenseArgs &args, int *bounds, u32 column0, u32 thread) {
     u32 *flips = (u32 *)(bounds + COLUMNS);
 #pragma unroll
     for (u32 c = thread; c < COLUMNS; c += THREADS) {
@@ -82,9 +83,9 @@ template <int COLUMNS, int THREADS> OB_DEVICE void fill_bounds(const DenseArgs &
     }
 }
 
-/* 32 columns of the strip's two rows of this lane: its eight bits of each row at 8 * group + 2 * (lane & 3) + odd, the other
- * bits 0. A funnel shift moves the sign of a difference in; shifts of 1 and 7 leave pairs at the top of every byte, and one
- * mask drops the rest. */
+/* 32 columns of the strip's two rows of this lane: its eight bits of each row at 8 * group + 2 * (lane & 3) + odd,
+ * the other bits 0. A funnel shift moves the sign of a difference in; shifts of 1 and 7 leave pairs at the top of
+ * every byte, and one mask drops the rest. */
 OB_DEVICE void lane_bits(u32 (&words)[2], const int *acc, const int *bounds, const int (&terms)[2], u32 lane) {
     words[0] = words[1] = 0;
 #pragma unroll
@@ -100,7 +101,7 @@ OB_DEVICE void lane_bits(u32 (&words)[2], const int *acc, const int *bounds, con
     }
     words[0] = (words[0] & 0xC0C0C0C0u) >> (6 - 2 * (lane & 3));
     words[1] = (words[1] & 0xC0C0C0C0u) >> (6 - 2 * (lane & 3));
-    OB_IN_ORDER(); /* one word after the other: all bounds at once would not fit beside the accumulators */
+    OB_IN_ORDER(); /* one word after the other: all bounds at once would not fit beside the sums */
 }
 
 /* Four words, each spread over the four lanes of a quad by OR: lane t returns the whole word t. */
@@ -142,7 +143,8 @@ OB_DEVICE u32 finish(const DenseArgs &args, int y, u32 column) {
 }
 
 template <int COLUMNS>
-OB_DEVICE void emit_numbers(const DenseArgs &args, const int *acc, const int (&terms)[2], u32 row0, u32 column0, u32 lane) {
+OB_DEVICE void emit_numbers(const DenseArgs &args, const int *acc, const int (&terms)[2], u32 row0, u32 column0,
+                            u32 lane) {
     u32 row = row0 + lane / 4;
 #pragma unroll
     for (int group = 0; group < COLUMNS / 8; ++group) {
@@ -155,7 +157,8 @@ OB_DEVICE void emit_numbers(const DenseArgs &args, const int *acc, const int (&t
             if (row + 8 * half >= args.m) continue;
             u32 *to = (u32 *)args.out + (u64)(row + 8 * half) * args.n + column;
             u32 a = finish(args, OB_ALPHA * acc[4 * group + 2 * half] + terms[half] + first, column);
-            u32 b = pair ? finish(args, OB_ALPHA * acc[4 * group + 2 * half + 1] + terms[half] + second, column + 1) : 0;
+            u32 b =
+                pair ? finish(args, OB_ALPHA * acc[4 * group + 2 * half + 1] + terms[half] + second, column + 1) : 0;
             if (pair && (args.n & 1) == 0)
                 *(u64 *)to = (u64)b << 32 | a;
             else {
@@ -168,8 +171,8 @@ OB_DEVICE void emit_numbers(const DenseArgs &args, const int *acc, const int (&t
 
 /* One warp's 16 x COLUMNS strip; column0 is a multiple of 64. */
 template <int COLUMNS>
-OB_DEVICE void emit_strip(const DenseArgs &args, const int *acc, const int *bounds, const u32 *flips, const int (&terms)[2],
-                          u32 row0, u32 column0, u32 lane) {
+OB_DEVICE void emit_strip(const DenseArgs &args, const int *acc, const int *bounds, const u32 *flips,
+                          const int (&terms)[2], u32 row0, u32 column0, u32 lane) {
 #if OB_OUTPUT == OB_OUTPUT_BITS
     emit_bits<COLUMNS>(args, acc, bounds, flips, terms, row0, column0, lane);
 #else

@@ -12,7 +12,9 @@ OB_DEVICE void barrier_init(u64 *barrier, u32 arrivals) {
     asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(shared_address(barrier)), "r"(arrivals) : "memory");
 }
 /* Makes initialised barriers visible to the copy engine and to the other blocks of the cluster. */
-OB_DEVICE void barrier_init_fence() { asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory"); }
+OB_DEVICE void barrier_init_fence() {
+    asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+}
 OB_DEVICE void barrier_expect(u64 *barrier, u32 bytes) {
     asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(shared_address(barrier)), "r"(bytes)
                  : "memory");
@@ -39,10 +41,11 @@ OB_DEVICE void barrier_wait(u64 *barrier, u32 parity) {
 
 /* A box of rows x 128 bytes at (byte, row) into shared memory; the barrier counts its bytes. */
 OB_DEVICE void tensor_load(void *to, const TensorMap *map, u64 *barrier, u32 byte, u32 row) {
-    asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%3, %4}], [%2];" ::"r"(
-                     shared_address(to)),
-                 "l"(map), "r"(shared_address(barrier)), "r"(byte), "r"(row)
-                 : "memory");
+    asm volatile(
+        "cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%3, %4}], [%2];" ::"r"(
+            shared_address(to)),
+        "l"(map), "r"(shared_address(barrier)), "r"(byte), "r"(row)
+        : "memory");
 }
 /* The same box to the same place, and the same barrier, in every block named by the mask. */
 OB_DEVICE void tensor_load_multicast(void *to, const TensorMap *map, u64 *barrier, u32 byte, u32 row, u32 mask) {
@@ -52,10 +55,18 @@ OB_DEVICE void tensor_load_multicast(void *to, const TensorMap *map, u64 *barrie
                  : "memory");
 }
 
-template <int REGISTERS> OB_DEVICE void registers_give() { asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(REGISTERS)); }
-template <int REGISTERS> OB_DEVICE void registers_take() { asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(REGISTERS)); }
-OB_DEVICE void group_sync(u32 id, u32 threads) { asm volatile("bar.sync %0, %1;" ::"r"(id), "r"(threads) : "memory"); }
-OB_DEVICE void group_arrive(u32 id, u32 threads) { asm volatile("bar.arrive %0, %1;" ::"r"(id), "r"(threads) : "memory"); }
+template <int REGISTERS> OB_DEVICE void registers_give() {
+    asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(REGISTERS));
+}
+template <int REGISTERS> OB_DEVICE void registers_take() {
+    asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(REGISTERS));
+}
+OB_DEVICE void group_sync(u32 id, u32 threads) {
+    asm volatile("bar.sync %0, %1;" ::"r"(id), "r"(threads) : "memory");
+}
+OB_DEVICE void group_arrive(u32 id, u32 threads) {
+    asm volatile("bar.arrive %0, %1;" ::"r"(id), "r"(threads) : "memory");
+}
 OB_DEVICE void cluster_sync() {
     asm volatile("barrier.cluster.arrive.release.aligned;\n\tbarrier.cluster.wait.acquire.aligned;" ::: "memory");
 }
@@ -65,9 +76,15 @@ OB_DEVICE u32 cluster_block() {
     return rank;
 }
 
-OB_DEVICE void product_fence() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
-OB_DEVICE void product_commit() { asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory"); }
-template <int PENDING> OB_DEVICE void product_wait() { asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(PENDING) : "memory"); }
+OB_DEVICE void product_fence() {
+    asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
+}
+OB_DEVICE void product_commit() {
+    asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
+}
+template <int PENDING> OB_DEVICE void product_wait() {
+    asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(PENDING) : "memory");
+}
 /* Keeps the compiler from reading accumulators before the wait that completes them. */
 template <int COUNT> OB_DEVICE void product_results(int (&c)[COUNT]) {
 #pragma unroll

@@ -1,5 +1,5 @@
-/* layout.cuh: where every byte and every result lives. Pure address arithmetic, shared by the kernels and by a C compiler
- * that runs it on the CPU in the tests. Nothing here touches memory. */
+/* layout.cuh: where every byte and every result lives. Pure address arithmetic, shared by the kernels and by a C
+ * compiler that runs it on the CPU in the tests. Nothing here touches memory. */
 #ifndef OB_LAYOUT_H
 #define OB_LAYOUT_H
 
@@ -9,29 +9,35 @@
 #define OB_FN static inline
 #endif
 
-/* Shared-memory tiles of the mma.sync kernel: rows of 64 bytes, four 16-byte chunks. Eight consecutive rows of one chunk
- * fall into eight different groups of four banks, so ldmatrix has no conflict. Returns a byte offset. */
-OB_FN unsigned ob_swizzle_64(unsigned row, unsigned chunk) { return row * 64u + ((chunk ^ ((row >> 1) & 3u)) << 4); }
+/* Shared-memory tiles of the mma.sync kernel: rows of 64 bytes, four 16-byte chunks. Eight consecutive rows of one
+ * chunk fall into eight different groups of four banks, so ldmatrix has no conflict. Returns a byte offset. */
+OB_FN unsigned ob_swizzle_64(unsigned row, unsigned chunk) {
+    return row * 64u + ((chunk ^ ((row >> 1) & 3u)) << 4);
+}
 
-/* The 64-bit matrix descriptor of wgmma for a tile in the 128-byte swizzle, the K dimension contiguous. Such a tile has rows
- * of 128 bytes and starts at a multiple of 1024; the copy engine moves the 16-byte chunk c of row r to chunk c ^ (r & 7).
- * Bits 0-13 address / 16, 16-29 leading offset (unused by this swizzle: 1), 32-45 bytes between groups of eight rows / 16,
- * 62-63 swizzle mode (1: 128 bytes). */
+/* The 64-bit matrix descriptor of wgmma for a tile in the 128-byte swizzle, the K dimension contiguous. Such a tile
+ * has rows of 128 bytes and starts at a multiple of 1024; the copy engine moves the 16-byte chunk c of row r to
+ * chunk c ^ (r & 7). Bits 0-13 address / 16, 16-29 leading offset (unused by this swizzle: 1), 32-45 bytes between
+ * groups of eight rows / 16, 62-63 swizzle mode (1: 128 bytes). */
 OB_FN unsigned long long ob_wgmma_descriptor(unsigned shared_address) {
-    return (unsigned long long)((shared_address & 0x3FFFFu) >> 4) | (1ull << 16) | ((1024ull >> 4) << 32) | (1ull << 62);
+    return (unsigned long long)((shared_address & 0x3FFFFu) >> 4) | (1ull << 16) | ((1024ull >> 4) << 32) |
+           (1ull << 62);
 }
 
 /* Which row of shared memory a lane hands to ldmatrix.x4, and which 16-byte chunk (0 or 1) of the 32-byte step.
- * A: the four matrices are (rows 0-7, chunk 0), (rows 8-15, chunk 0), (rows 0-7, chunk 1), (rows 8-15, chunk 1).
- * B: two groups of eight columns: (rows 0-7, chunk 0), (rows 0-7, chunk 1), (rows 8-15, chunk 0), (rows 8-15, chunk 1). */
+ *   A  four matrices: (rows 0-7, chunk 0), (rows 8-15, chunk 0), (rows 0-7, chunk 1), (rows 8-15, chunk 1)
+ *   B  two groups of columns: (rows 0-7, chunk 0), (rows 0-7, chunk 1), (rows 8-15, chunk 0), (rows 8-15, chunk 1) */
 OB_FN unsigned ob_ldmatrix_row(unsigned lane, unsigned is_a) {
     return (lane & 7u) + 8u * (is_a ? (lane >> 3) & 1u : lane >> 4);
 }
-OB_FN unsigned ob_ldmatrix_chunk(unsigned lane, unsigned is_a) { return is_a ? lane >> 4 : (lane >> 3) & 1u; }
+OB_FN unsigned ob_ldmatrix_chunk(unsigned lane, unsigned is_a) {
+    return is_a ? lane >> 4 : (lane >> 3) & 1u;
+}
 
-/* The order in which tiles are computed: bands of `band` tile rows, column by column inside a band, so that the tiles in
- * flight at one time form a square and share their operands in the L2 cache. */
-OB_FN void ob_tile_at(unsigned index, unsigned tiles_m, unsigned tiles_n, unsigned band, unsigned *tile_m, unsigned *tile_n) {
+/* The order in which tiles are computed: bands of `band` tile rows, column by column inside a band, so that the
+ * tiles in flight at one time form a square and share their operands in the L2 cache. */
+OB_FN void ob_tile_at(unsigned index, unsigned tiles_m, unsigned tiles_n, unsigned band, unsigned *tile_m,
+                      unsigned *tile_n) {
     unsigned whole = band * tiles_n, first = index / whole * band;
     unsigned rows = tiles_m - first < band ? tiles_m - first : band, within = index % whole;
     *tile_m = first + within % rows;

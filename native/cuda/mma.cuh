@@ -7,24 +7,24 @@
  *   DOT    mma.m16n8k32 u8.s8 (4 x m8n8k16 on sm_75)                sum of u8 * s8
  * All have the same registers. Lane l, register i, with g = l / 4 and t = l % 4:
  *   a  row g + 8 (i % 2), bytes from 4 t + 16 (i / 2)      b  column g, bytes from 4 t + 16 i
- *   c  row g + 8 (i / 2), column 2 t + i % 2               (wgmma's results too: i % 4 as here, and column + 8 (i / 4)) */
+ *   c  row g + 8 (i / 2), column 2 t + i % 2             (wgmma's results too: i % 4 as here, column + 8 (i / 4)) */
 #ifndef OB_MMA_CUH
 #define OB_MMA_CUH
 
 #ifndef OB_EMULATED
-#define OB_MMA_16816(TYPES)                                                                                            \
-    asm volatile("mma.sync.aligned." TYPES " {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"          \
-                 : "+r"(c[0]), "+r"(c[1]), "+r"(c[2]), "+r"(c[3])                                                      \
+#define OB_MMA_16816(TYPES)                                                                                   \
+    asm volatile("mma.sync.aligned." TYPES " {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};" \
+                 : "+r"(c[0]), "+r"(c[1]), "+r"(c[2]), "+r"(c[3])                                             \
                  : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]))
 /* sm_75 has quarters of that shape: 8 rows by 8 columns by 16 bytes. */
-#define OB_MMA_QUARTER(TYPES, c0, c1, a0, b0)                                                                          \
+#define OB_MMA_QUARTER(TYPES, c0, c1, a0, b0) \
     asm volatile("mma.sync.aligned." TYPES " {%0, %1}, {%2}, {%3}, {%0, %1};" : "+r"(c0), "+r"(c1) : "r"(a0), "r"(b0))
-#define OB_MMA_QUARTERS(TYPES)                                                                                         \
-    do {                                                                                                               \
-        OB_MMA_QUARTER(TYPES, c[0], c[1], a[0], b[0]);                                                                 \
-        OB_MMA_QUARTER(TYPES, c[2], c[3], a[1], b[0]);                                                                 \
-        OB_MMA_QUARTER(TYPES, c[0], c[1], a[2], b[1]);                                                                 \
-        OB_MMA_QUARTER(TYPES, c[2], c[3], a[3], b[1]);                                                                 \
+#define OB_MMA_QUARTERS(TYPES)                         \
+    do {                                               \
+        OB_MMA_QUARTER(TYPES, c[0], c[1], a[0], b[0]); \
+        OB_MMA_QUARTER(TYPES, c[2], c[3], a[1], b[0]); \
+        OB_MMA_QUARTER(TYPES, c[0], c[1], a[2], b[1]); \
+        OB_MMA_QUARTER(TYPES, c[2], c[3], a[3], b[1]); \
     } while (0)
 
 #if OB_OPERAND == OB_OPERAND_BYTES
@@ -57,8 +57,8 @@ OB_DEVICE void mma_bits(int (&c)[4], const u32 (&a)[4], const u32 (&b)[2]) {
 #endif
 #endif /* OB_EMULATED */
 
-/* Four bits to four signed bytes, bit 1 to -1 and bit 0 to +1: the product spreads bit i to byte i (no two terms meet in
- * one of the kept bits), and 01 | FE is FF. */
+/* Four bits to four signed bytes, bit 1 to -1 and bit 0 to +1: the product spreads bit i to byte i (no two terms
+ * meet in one of the kept bits), and 01 | FE is FF. */
 OB_DEVICE u32 ob_signs_of_nibble(u32 word, u32 nibble) {
     u32 bits = (word >> (4 * nibble)) & 0xFu;
     return ((bits * 0x00204081u & 0x01010101u) * 0xFEu) | 0x01010101u;
@@ -67,7 +67,8 @@ OB_DEVICE u32 ob_signs_of_nibble(u32 word, u32 nibble) {
 /* A warp's 64 x 64 products of one 32-byte step. */
 OB_DEVICE void mma_tile(int (&c)[4][8][4], const u32 (&a)[4][4], const u32 (&b)[8][2]) {
 #if OB_FORM == OB_FORM_DOT && OB_OPERAND == OB_OPERAND_BITS
-    /* The order of k inside a sum is free as long as both operands agree on it: nibble s of every register is step s. */
+    /* The order of k inside a sum is free as long as both operands agree on it: nibble s of every register is step
+     * s. */
 #pragma unroll 1
     for (u32 s = 0; s < 8; ++s) {
         u32 b_signs[8][2];

@@ -4,7 +4,9 @@
 
 #if OB_INPUT == 1
 typedef float Number;
-OB_DEVICE bool negative(Number x) { return x < 0.0f; }
+OB_DEVICE bool negative(Number x) {
+    return x < 0.0f;
+}
 #else
 typedef u16 Number; /* the raw bits of a 16-bit float: sign set, not zero, not beyond infinity */
 OB_DEVICE bool negative(Number x) {
@@ -19,7 +21,8 @@ enum { UNROLL = 4 };
 extern "C" __global__ void __launch_bounds__(256) onebit_pack(const Number *x, u64 *words, u64 rows, u32 k) {
     u32 row_words = (k + 63) / 64, lane = threadIdx.x % 32;
     u64 count = rows * row_words, warps = (u64)gridDim.x * blockDim.x / 32;
-    for (u64 first = ((u64)blockIdx.x * blockDim.x + threadIdx.x) / 32 * UNROLL; first < count; first += warps * UNROLL) {
+    for (u64 first = ((u64)blockIdx.x * blockDim.x + threadIdx.x) / 32 * UNROLL; first < count;
+         first += warps * UNROLL) {
         bool bits[2 * UNROLL];
 #pragma unroll
         for (u32 i = 0; i < 2 * UNROLL; ++i) {
@@ -45,7 +48,8 @@ extern "C" __global__ void __launch_bounds__(256) onebit_unpack(const u64 *words
 }
 
 /* words (rows, row_words) -> popcount of each row. One warp per row. */
-extern "C" __global__ void __launch_bounds__(256) onebit_row_sums(const u64 *words, int *sums, u32 rows, u32 row_words) {
+extern "C" __global__ void __launch_bounds__(256)
+    onebit_row_sums(const u64 *words, int *sums, u32 rows, u32 row_words) {
     u32 row = (blockIdx.x * blockDim.x + threadIdx.x) / 32, lane = threadIdx.x % 32;
     if (row >= rows) return;
     u32 sum = 0;
@@ -55,7 +59,8 @@ extern "C" __global__ void __launch_bounds__(256) onebit_row_sums(const u64 *wor
     if (lane == 0) sums[row] = (int)sum;
 }
 
-/* words (rows, ceil(k / 64)) -> bytes (rows, stride) of -1 and +1, and 0 from k on: the weights of the 8-bit-input layer. */
+/* words (rows, ceil(k / 64)) -> bytes (rows, stride) of -1 and +1, and 0 from k on: the weights of the 8-bit-input
+ * layer. */
 extern "C" __global__ void __launch_bounds__(256)
     onebit_expand(const u64 *words, i8 *bytes, u64 rows, u32 k, u32 stride) {
     u32 row_words = (k + 63) / 64;

@@ -1,5 +1,5 @@
-/* paper.cu: the kernels of the paper's figure (arXiv:1602.02830, section 3), the historical baseline: a tiled float product
- * without further optimisation, and the same loop over 32-bit words with xnor and popcount. Any shape. */
+/* paper.cu: the kernels of the paper's figure (arXiv:1602.02830, section 3), the historical baseline: a tiled float
+ * product without further optimisation, and the same loop over 32-bit words with xnor and popcount. Any shape. */
 #include "device.cuh"
 
 enum { SIDE = 16, SHARED_BYTES = 2 * SIDE * SIDE * 4 };
@@ -8,7 +8,7 @@ enum { SIDE = 16, SHARED_BYTES = 2 * SIDE * SIDE * 4 };
 extern "C" __global__ void __launch_bounds__(SIDE *SIDE)
     onebit_paper_gemm(const float *a, const float *b, float *c, u32 m, u32 n, u32 k) {
     OB_SHARED(memory);
-    float(*tile_a)[SIDE] = (float(*)[SIDE])memory, (*tile_b)[SIDE] = tile_a + SIDE;
+    float (*tile_a)[SIDE] = (float (*)[SIDE])memory, (*tile_b)[SIDE] = tile_a + SIDE;
     u32 row = blockIdx.y * SIDE + threadIdx.y, column = blockIdx.x * SIDE + threadIdx.x;
     float sum = 0;
     for (u32 k0 = 0; k0 < k; k0 += SIDE) {
@@ -23,7 +23,8 @@ extern "C" __global__ void __launch_bounds__(SIDE *SIDE)
 }
 
 /* words (rows, ceil(k / 32)) of x (rows, k), bit 1 for a negative number: one thread makes one word. */
-extern "C" __global__ void __launch_bounds__(256) onebit_paper_concatenate(const float *x, u32 *words, u32 rows, u32 k) {
+extern "C" __global__ void __launch_bounds__(256)
+    onebit_paper_concatenate(const float *x, u32 *words, u32 rows, u32 k) {
     u32 row_words = (k + 31) / 32, i = blockIdx.x * blockDim.x + threadIdx.x;
     if (i >= rows * row_words) return;
     u32 column0 = i % row_words * 32, word = 0;

@@ -1,9 +1,10 @@
 /* emulator.hpp: a small CUDA machine on the CPU, to run the kernels' own source without a GPU.
  *
- * Every thread is a fiber; a scheduler resumes those whose condition holds. Asynchronous work is as late and as disordered
- * as the hardware may make it: copies are delivered in random order, warpgroup products run only when somebody waits for
- * them. So a missing wait, a stage released too early or a wrong phase gives a wrong number or a deadlock, not luck. The
- * instructions' meanings (swizzle, descriptors, fragments) are written from the PTX manual, not from native/cuda/layout.cuh. */
+ * Every thread is a fiber; a scheduler resumes those whose condition holds. Asynchronous work is as late and as
+ * disordered as the hardware may make it: copies are delivered in random order, warpgroup products run only when
+ * somebody waits for them. So a missing wait, a stage released too early or a wrong phase gives a wrong number or a
+ * deadlock, not luck. The instructions' meanings (swizzle, descriptors, fragments) are written from the PTX manual,
+ * not from native/cuda/layout.cuh. */
 #pragma once
 #include <cstdint>
 #include <cstdlib>
@@ -21,26 +22,65 @@ typedef unsigned int u32;
 typedef unsigned long long u64;
 
 namespace emulated {
-struct Dim { unsigned x, y, z; };
+struct Dim {
+    unsigned x, y, z;
+};
 struct Thread;
-struct Barrier { int count = 0, pending = 0; long bytes = 0; unsigned phase = 0; bool live = false; };
-struct Named { int arrived = 0; unsigned long generation = 0; };
-struct Warp { int arrived = 0; unsigned long generation = 0; const void *kind = nullptr; void *slot[32]; };
-struct GroupProduct { int *acc[128]; u64 a, b; u32 add; int columns, issued = 0; bool done = false; };
+struct Barrier {
+    int count = 0, pending = 0;
+    long bytes = 0;
+    unsigned phase = 0;
+    bool live = false;
+};
+struct Named {
+    int arrived = 0;
+    unsigned long generation = 0;
+};
+struct Warp {
+    int arrived = 0;
+    unsigned long generation = 0;
+    const void *kind = nullptr;
+    void *slot[32];
+};
+struct GroupProduct {
+    int *acc[128];
+    u64 a, b;
+    u32 add;
+    int columns, issued = 0;
+    bool done = false;
+};
 struct Block {
-    Dim index; u8 *memory; unsigned rank = 0;
-    std::vector<Warp> warps; std::map<unsigned, Barrier> barriers; std::map<unsigned, Named> named;
+    Dim index;
+    u8 *memory;
+    unsigned rank = 0;
+    std::vector<Warp> warps;
+    std::map<unsigned, Barrier> barriers;
+    std::map<unsigned, Named> named;
     std::map<unsigned, std::deque<GroupProduct>> products; /* per warpgroup */
 };
 struct Thread {
-    ucontext_t context; Dim index; unsigned linear; Block *block; bool finished = false; std::function<bool()> ready;
-    std::vector<char> stack; std::vector<size_t> groups; size_t issued = 0;
+    ucontext_t context;
+    Dim index;
+    unsigned linear;
+    Block *block;
+    bool finished = false;
+    std::function<bool()> ready;
+    std::vector<char> stack;
+    std::vector<size_t> groups; /* of products */
+    size_t issued = 0;
+    std::vector<std::function<void()>> open;                  /* its own asynchronous copies, */
+    std::deque<std::vector<std::function<void()>>> committed; /* in groups */
 };
-struct Copy { std::function<void()> deliver; };
 
-inline Thread *current; inline ucontext_t scheduler; inline std::function<void()> body;
-inline std::vector<Block *> cluster; inline Named cluster_barrier; inline std::vector<Copy> copies; inline size_t shared_limit;
-inline Dim block_dim, grid_dim; inline uint64_t seed = 1;
+inline Thread *current;
+inline ucontext_t scheduler;
+inline std::function<void()> body;
+inline std::vector<Block *> cluster;
+inline Named cluster_barrier;
+inline std::vector<std::function<void()>> copies; /* of the copy engine */
+inline size_t shared_limit;
+inline Dim block_dim, grid_dim;
+inline uint64_t seed = 1;
 
 inline std::string error; /* the first failure; the kernel is then abandoned */
 
@@ -50,7 +90,10 @@ inline std::string error; /* the first failure; the kernel is then abandoned */
             std::to_string(current->linear) + ")";
     for (;;) swapcontext(&current->context, &scheduler);
 }
-inline unsigned chance() { seed = seed * 6364136223846793005ull + 1442695040888963407ull; return (unsigned)(seed >> 33); }
+inline unsigned chance() {
+    seed = seed * 6364136223846793005ull + 1442695040888963407ull;
+    return (unsigned)(seed >> 33);
+}
 inline void block_until(std::function<bool()> ready) {
     if (ready()) return;
     current->ready = std::move(ready);
@@ -63,17 +106,21 @@ inline void trampoline() {
 }
 inline void deliver_one() {
     size_t i = chance() % copies.size();
-    auto deliver = copies[i].deliver;
+    auto deliver = copies[i];
     copies.erase(copies.begin() + (long)i);
     deliver();
 }
+/* Now and then one warp sleeps for as long as the others find something to do: nobody may rely on another's pace. */
 inline void run_cluster(std::vector<std::unique_ptr<Thread>> &threads) {
+    size_t warps = (threads.size() + 31) / 32, asleep = warps;
     for (size_t left = threads.size(); left;) {
         bool progress = false;
         size_t start = chance() % threads.size();
+        if (chance() % 64 == 0) asleep = chance() % (2 * warps);
         for (size_t i = 0; i < threads.size(); ++i) {
-            Thread *t = threads[(start + i) % threads.size()].get();
-            if (t->finished || (t->ready && !t->ready())) continue;
+            size_t number = (start + i) % threads.size();
+            Thread *t = threads[number].get();
+            if (t->finished || number / 32 == asleep || (t->ready && !t->ready())) continue;
             t->ready = nullptr;
             progress = true;
             current = t;
@@ -82,8 +129,12 @@ inline void run_cluster(std::vector<std::unique_ptr<Thread>> &threads) {
             left -= t->finished;
             if (!error.empty()) return;
         }
-        if (!copies.empty() && (!progress || chance() % 8 == 0)) deliver_one();
-        else if (!progress && left) error = "deadlock: every thread waits for another";
+        if (!progress && asleep < warps)
+            asleep = warps;
+        else if (!copies.empty() && (!progress || chance() % 8 == 0))
+            deliver_one();
+        else if (!progress && left)
+            error = "deadlock: every thread waits for another";
         if (!error.empty()) return;
     }
     if (!copies.empty()) error = "a copy was still under way when the kernel ended";
@@ -102,7 +153,8 @@ inline void launch(Dim grid, Dim block, size_t shared_bytes, unsigned cluster_si
             Block *b = blocks.back().get();
             b->index = {(first + r) % grid.x, (first + r) / grid.x, 0}, b->rank = r;
             size_t bytes = (shared_bytes + 2047) / 1024 * 1024;
-            b->memory = (u8 *)aligned_alloc(1024, bytes); /* what is asked for and a little more: overruns show as errors */
+            b->memory =
+                (u8 *)aligned_alloc(1024, bytes); /* what is asked for and a little more: overruns show as errors */
             memset(b->memory, 0xA5, bytes);
             b->warps.resize((count + 31) / 32);
             cluster.push_back(b);
@@ -127,15 +179,20 @@ inline u32 offset_of(const void *p) {
 }
 inline void named_arrive(Named &n, int threads, bool wait) {
     unsigned long generation = n.generation;
-    if (++n.arrived == threads) n.arrived = 0, ++n.generation;
-    else if (n.arrived > threads) fail("more threads than a barrier expects");
-    else if (wait) block_until([&n, generation] { return n.generation != generation; });
+    if (++n.arrived == threads)
+        n.arrived = 0, ++n.generation;
+    else if (n.arrived > threads)
+        fail("more threads than a barrier expects");
+    else if (wait)
+        block_until([&n, generation] { return n.generation != generation; });
 }
 /* A warp-wide operation: each lane hands in its arguments; the last to come computes for all. */
 template <class Arguments, class Compute> void together(const void *kind, Arguments &mine, Compute compute) {
     Warp &w = current->block->warps[current->linear / 32];
-    if (w.arrived == 0) w.kind = kind;
-    else if (w.kind != kind) fail("lanes of a warp met at different operations");
+    if (w.arrived == 0)
+        w.kind = kind;
+    else if (w.kind != kind)
+        fail("lanes of a warp met at different operations");
     w.slot[current->linear % 32] = &mine;
     unsigned long generation = w.generation;
     if (++w.arrived == 32) {
@@ -143,11 +200,14 @@ template <class Arguments, class Compute> void together(const void *kind, Argume
         for (int i = 0; i < 32; ++i) all[i] = (Arguments *)w.slot[i];
         compute(all);
         w.arrived = 0, ++w.generation;
-    } else block_until([&w, generation] { return w.generation != generation; });
+    } else
+        block_until([&w, generation] { return w.generation != generation; });
 }
 inline void barrier_step(Barrier &b, int arrivals, long bytes) {
-    if (!b.live && !current) error = "a copy reports to a barrier that is not initialised";
-    else if (!b.live) fail("a barrier is used before it is initialised");
+    if (!b.live && !current)
+        error = "a copy reports to a barrier that is not initialised";
+    else if (!b.live)
+        fail("a barrier is used before it is initialised");
     b.pending -= arrivals, b.bytes += bytes;
     if (b.pending < 0) fail("more arrivals than a barrier expects");
     if (b.pending == 0 && b.bytes == 0) b.phase ^= 1, b.pending = b.count;

@@ -18,15 +18,39 @@
 
 using namespace emulated;
 
-static inline void __syncthreads() { named_arrive(current->block->named[0], (int)(block_dim.x * block_dim.y), true); }
-static inline void __syncwarp() { u32 none; static const char kind = 0; together(&kind, none, [](u32 **) {}); }
-static inline int __popc(u32 x) { return __builtin_popcount(x); }
-static inline int __popcll(u64 x) { return __builtin_popcountll(x); }
-static inline u32 __funnelshift_l(u32 low, u32 high, u32 shift) { return (u32)(((u64)high << 32 | low) << (shift & 31) >> 32); }
-static inline u32 __float_as_uint(float x) { u32 u; memcpy(&u, &x, 4); return u; }
-static inline float __int2float_rn(int x) { return (float)x; }
-static inline float __fmul_rn(float a, float b) { volatile float p = a * b; return p; }
-static inline float __fadd_rn(float a, float b) { volatile float s = a + b; return s; }
+static inline void __syncthreads() {
+    named_arrive(current->block->named[0], (int)(block_dim.x * block_dim.y), true);
+}
+static inline void __syncwarp() {
+    u32 none;
+    static const char kind = 0;
+    together(&kind, none, [](u32 **) {});
+}
+static inline int __popc(u32 x) {
+    return __builtin_popcount(x);
+}
+static inline int __popcll(u64 x) {
+    return __builtin_popcountll(x);
+}
+static inline u32 __funnelshift_l(u32 low, u32 high, u32 shift) {
+    return (u32)(((u64)high << 32 | low) << (shift & 31) >> 32);
+}
+static inline u32 __float_as_uint(float x) {
+    u32 u;
+    memcpy(&u, &x, 4);
+    return u;
+}
+static inline float __int2float_rn(int x) {
+    return (float)x;
+}
+static inline float __fmul_rn(float a, float b) {
+    volatile float p = a * b;
+    return p;
+}
+static inline float __fadd_rn(float a, float b) {
+    volatile float s = a + b;
+    return s;
+}
 static inline u32 __ballot_sync(u32, u32 vote) {
     static const char kind = 0;
     u32 value = vote != 0;
@@ -58,16 +82,30 @@ static inline u32 __shfl_sync(u32, u32 mine, u32 from) {
 }
 
 /* ---- device.cuh, mma.cuh ---- */
-static inline u32 shared_address(const void *p) { return offset_of(p); }
+static inline u32 shared_address(const void *p) {
+    return offset_of(p);
+}
 template <int BYTES> void copy_async(void *to, const void *from, u32 valid) {
     if ((uintptr_t)to % BYTES || (valid && (uintptr_t)from % BYTES)) fail("an asynchronous copy is not aligned");
     offset_of(to);
-    memset(to, 0, BYTES);
-    memcpy(to, from, valid);
+    current->open.push_back([=] {
+        memset(to, 0, BYTES);
+        memcpy(to, from, valid);
+    });
 }
-static inline void copy_async_commit() {}
-template <int> void copy_async_wait() {}
-struct Matrices { u32 *r; const u8 *row; };
+static inline void copy_async_commit() {
+    current->committed.push_back(std::move(current->open));
+    current->open.clear();
+}
+/* A thread's copies happen when it waits for them, not before. */
+template <int PENDING> void copy_async_wait() {
+    for (; current->committed.size() > PENDING; current->committed.pop_front())
+        for (auto &copy : current->committed.front()) copy();
+}
+struct Matrices {
+    u32 *r;
+    const u8 *row;
+};
 static inline void ldmatrix_x4(u32 (&r)[4], const void *row) {
     static const char kind = 0;
     if (offset_of(row) % 16) fail("a row of ldmatrix is not aligned");
@@ -80,23 +118,29 @@ static inline void ldmatrix_x4(u32 (&r)[4], const void *row) {
 static inline int product_of_bytes(const u8 *a, const u8 *b, int count, int form, int x_is_u8) {
     int sum = 0;
     for (int i = 0; i < count; ++i)
-        sum += form == 1 ? __builtin_popcount(a[i] & b[i]) : form == 2 ? __builtin_popcount(a[i] ^ b[i])
-                         : (x_is_u8 ? (int)a[i] : (int)(int8_t)a[i]) * (int)(int8_t)b[i];
+        sum += form == 1   ? __builtin_popcount(a[i] & b[i])
+               : form == 2 ? __builtin_popcount(a[i] ^ b[i])
+                           : (x_is_u8 ? (int)a[i] : (int)(int8_t)a[i]) * (int)(int8_t)b[i];
     return sum;
 }
-struct MmaStep { int *c; const u32 *a, *b; };
+struct MmaStep {
+    int *c;
+    const u32 *a, *b;
+};
 static inline void mma_any(int (&c)[4], const u32 (&a)[4], const u32 (&b)[2], int form, int x_is_u8) {
     static const char kind = 0;
     MmaStep mine = {c, a, b};
     together(&kind, mine, [=](MmaStep **all) {
         u8 x[16][32], w[8][32];
         for (int lane = 0; lane < 32; ++lane) {
-            for (int i = 0; i < 4; ++i) memcpy(&x[lane / 4 + 8 * (i % 2)][4 * (lane % 4) + 16 * (i / 2)], &all[lane]->a[i], 4);
+            for (int i = 0; i < 4; ++i)
+                memcpy(&x[lane / 4 + 8 * (i % 2)][4 * (lane % 4) + 16 * (i / 2)], &all[lane]->a[i], 4);
             for (int i = 0; i < 2; ++i) memcpy(&w[lane / 4][4 * (lane % 4) + 16 * i], &all[lane]->b[i], 4);
         }
         for (int lane = 0; lane < 32; ++lane)
             for (int i = 0; i < 4; ++i)
-                all[lane]->c[i] += product_of_bytes(x[lane / 4 + 8 * (i / 2)], w[2 * (lane % 4) + i % 2], 32, form, x_is_u8);
+                all[lane]->c[i] +=
+                    product_of_bytes(x[lane / 4 + 8 * (i / 2)], w[2 * (lane % 4) + i % 2], 32, form, x_is_u8);
     });
 }
 #define mma_bits(c, a, b) mma_any(c, a, b, OB_FORM, 0)
@@ -104,12 +148,22 @@ static inline void mma_any(int (&c)[4], const u32 (&a)[4], const u32 (&b)[2], in
 
 /* ---- hopper.cuh ---- */
 struct TensorMap;
-static inline Barrier &barrier_at(u64 *p) { return current->block->barriers[offset_of(p)]; }
-static inline void barrier_init(u64 *p, u32 arrivals) { barrier_at(p) = {(int)arrivals, (int)arrivals, 0, 0, true}; }
+static inline Barrier &barrier_at(u64 *p) {
+    return current->block->barriers[offset_of(p)];
+}
+static inline void barrier_init(u64 *p, u32 arrivals) {
+    barrier_at(p) = {(int)arrivals, (int)arrivals, 0, 0, true};
+}
 static inline void barrier_init_fence() {}
-static inline void barrier_expect(u64 *p, u32 bytes) { barrier_step(barrier_at(p), 1, bytes); }
-static inline void barrier_arrive(u64 *p) { barrier_step(barrier_at(p), 1, 0); }
-static inline void barrier_arrive_at(u64 *p, u32 block) { barrier_step(cluster[block]->barriers[offset_of(p)], 1, 0); }
+static inline void barrier_expect(u64 *p, u32 bytes) {
+    barrier_step(barrier_at(p), 1, bytes);
+}
+static inline void barrier_arrive(u64 *p) {
+    barrier_step(barrier_at(p), 1, 0);
+}
+static inline void barrier_arrive_at(u64 *p, u32 block) {
+    barrier_step(cluster[block]->barriers[offset_of(p)], 1, 0);
+}
 static inline void barrier_wait(u64 *p, u32 parity) {
     Barrier &b = barrier_at(p);
     block_until([&b, parity] { return b.phase != parity; });
@@ -119,28 +173,37 @@ static inline void copy_box(const u64 *map, u32 to, u32 barrier, u32 byte, u32 r
     std::vector<u64> m(map, map + 5);
     if (m[3] % 16 || m[0] % 16 || m[4] > 256) fail("a tensor map that the copy engine would refuse");
     if (to % 128) fail("a tile is not aligned for the swizzle");
-    copies.push_back({[=] {
+    copies.push_back([=] {
         for (size_t r = 0; r < cluster.size(); ++r) {
             if (!(mask >> r & 1)) continue;
             for (u32 i = 0; i < m[4]; ++i)
                 for (u32 j = 0; j < 128; ++j) {
                     u32 address = to + i * 128 + j, y = row + i, x = byte + j;
-                    cluster[r]->memory[address ^ ((address >> 7 & 7) << 4)] = y < m[2] && x < m[1] ? ((u8 *)m[0])[y * m[3] + x] : 0;
+                    cluster[r]->memory[address ^ ((address >> 7 & 7) << 4)] =
+                        y < m[2] && x < m[1] ? ((u8 *)m[0])[y * m[3] + x] : 0;
                 }
             barrier_step(cluster[r]->barriers[barrier], 0, -(long)(m[4] * 128));
         }
-    }});
+    });
 }
-#define tensor_load(to, map, barrier, byte, row)                                                                       \
+#define tensor_load(to, map, barrier, byte, row) \
     copy_box((map)->opaque, offset_of(to), offset_of(barrier), byte, row, 1u << current->block->rank)
-#define tensor_load_multicast(to, map, barrier, byte, row, mask)                                                       \
+#define tensor_load_multicast(to, map, barrier, byte, row, mask) \
     copy_box((map)->opaque, offset_of(to), offset_of(barrier), byte, row, mask)
 template <int> void registers_give() {}
 template <int> void registers_take() {}
-static inline void group_sync(u32 id, u32 threads) { named_arrive(current->block->named[id], (int)threads, true); }
-static inline void group_arrive(u32 id, u32 threads) { named_arrive(current->block->named[id], (int)threads, false); }
-static inline void cluster_sync() { named_arrive(cluster_barrier, (int)(cluster.size() * block_dim.x), true); }
-static inline u32 cluster_block() { return current->block->rank; }
+static inline void group_sync(u32 id, u32 threads) {
+    named_arrive(current->block->named[id], (int)threads, true);
+}
+static inline void group_arrive(u32 id, u32 threads) {
+    named_arrive(current->block->named[id], (int)threads, false);
+}
+static inline void cluster_sync() {
+    named_arrive(cluster_barrier, (int)(cluster.size() * block_dim.x), true);
+}
+static inline u32 cluster_block() {
+    return current->block->rank;
+}
 
 /* ---- wgmma.cuh ---- */
 static int form_of_products(); /* library.cpp knows what the kernel multiplies */
@@ -173,7 +236,9 @@ template <int COLUMNS> struct Product {
     }
 };
 static inline void product_fence() {}
-static inline void product_commit() { current->groups.push_back(current->issued); }
+static inline void product_commit() {
+    current->groups.push_back(current->issued);
+}
 template <int PENDING> void product_wait() {
     auto &queue = current->block->products[current->linear / 128];
     size_t groups = current->groups.size(), target = groups > PENDING ? current->groups[groups - 1 - PENDING] : 0;

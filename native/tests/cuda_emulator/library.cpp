@@ -5,9 +5,13 @@
 #include KERNEL_FILE
 
 #ifdef OB_OPERAND
-static int form_of_products() { return OB_OPERAND == OB_OPERAND_BYTES ? 3 : 1; }
+static int form_of_products() {
+    return OB_OPERAND == OB_OPERAND_BYTES ? 3 : 1;
+}
 #else
-static int form_of_products() { return 1; }
+static int form_of_products() {
+    return 1;
+}
 #endif
 
 /* The arguments of a launch are addresses of values; the kernel's own signature says of which types. */

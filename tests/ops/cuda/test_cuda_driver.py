@@ -3,12 +3,16 @@ from __future__ import annotations
 import ctypes
 import re
 import struct
+from collections.abc import Callable
+from ctypes import c_uint32, c_void_p
 from pathlib import Path
 
 import pytest
+import torch
 
 from onebit._errors import NativeError
 from onebit.ops.cuda import _driver, _sources
+from onebit.ops.cuda._sources import Kernel
 
 
 def test_the_arguments_of_a_dense_kernel_are_laid_out_as_the_source_says() -> None:
@@ -42,3 +46,26 @@ def test_without_a_driver_the_message_says_so(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(ctypes, "CDLL", absent)
     with pytest.raises(NativeError, match="CUDA driver is not installed"):
         _driver.enter(0)
+
+
+def start(function: str, grid: tuple[int, int], block: tuple[int, int], *values: torch.Tensor | int) -> None:
+    """Launches one of the paper's kernels: addresses and unsigned sizes in order."""
+    parameters = [c_uint32(v) if isinstance(v, int) else c_void_p(v.data_ptr()) for v in values]
+    kernel = Kernel("paper", function)
+    _driver.launch(kernel, (*grid, 1), (*block, 1), 2048, 0, parameters)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("m", "n", "k"), [(1, 1, 1), (17, 33, 70), (16, 16, 64), (5, 40, 100)])
+def test_the_papers_kernels_are_right_at_any_shape(software_gpu: Callable, m: int, n: int, k: int) -> None:
+    software_gpu((8, 0))
+    generator = torch.Generator().manual_seed(m)
+    a, b = (torch.randint(0, 2, size, generator=generator) * 2.0 - 1.0 for size in ((m, k), (n, k)))
+    tiles, columns, words = (-(-n // 16), -(-m // 16)), b.t().contiguous(), -(-k // 32)
+    out, packed = torch.full((m, n), 77.0), [torch.empty(rows, words, dtype=torch.int32) for rows in (m, n)]
+    start("onebit_paper_gemm", tiles, (16, 16), a, columns, out, m, n, k)
+    assert torch.equal(out, a @ columns)
+    for real, to in zip((a, b), packed, strict=True):
+        start("onebit_paper_concatenate", (-(-to.numel() // 256), 1), (256, 1), real, to, real.shape[0], k)
+    out.fill_(77.0)
+    start("onebit_paper_xnor_gemm", tiles, (16, 16), packed[0], packed[1].t().contiguous(), out, m, n, words, k)
+    assert torch.equal(out, a @ columns)

@@ -75,7 +75,7 @@ def test_every_form_of_the_product_is_the_definition(software_gpu: Callable, cap
         ("128x64", "float", 200, 70, 1024),
         ("192x256-pair", "bits", 500, 300, 2000),
         ("256x192", "int32", 300, 200, 1500),
-        ("128x128-turns-pair", "bits", 1000, 260, 1500),
+        ("128x192-turns-pair", "bits", 1000, 260, 1500),
     ],
 )
 def test_wgmma_is_the_definition(software_gpu: Callable, kernel: str, output: str, m: int, n: int, k: int) -> None:

@@ -42,6 +42,7 @@ def test_weights_are_prepared_once_and_again_when_they_change(software_gpu: Call
     other, changed = handle_of(9, 65)[0], _weights.rows_to_handle(rows.flip(0).contiguous(), 65)
     handle.copy_(changed)
     assert torch.equal(_weights.prepared(handle, 9, 65, BITS).rows, other.flip(0))
+    assert len(_weights._prepared) == 1  # the old ones are gone
 
 
 def test_signs_become_bytes_and_padding_becomes_zero(software_gpu: Callable) -> None:

@@ -28,14 +28,15 @@ LANES = 8  # channels whose words lie side by side
 
 @dataclass(frozen=True)
 class Prepared:
-    """rows: (n, W) words or (n, stride) int8 signs. sums: popcounts of the rows, for bits."""
+    """rows: (n, W) words or (n, stride) int8 signs. sums: popcounts of the rows, for bits. version: of the handle."""
 
     rows: Tensor
     sums: Tensor | None
+    version: int
     alive: StorageWeakRef
 
 
-_Key = tuple[int, int, int, int, int, int]
+_Key = tuple[int, int, int, int, int]
 _prepared: dict[_Key, Prepared] = {}
 _lock = threading.Lock()
 
@@ -43,10 +44,10 @@ _lock = threading.Lock()
 def prepared(weights: Tensor, n: int, k: int, operand: int) -> Prepared:
     """The weights of a handle on its device; raises NativeError if it is no handle of n x k."""
     storage = weights.untyped_storage()
-    version = 0 if weights.is_inference() else weights._version
-    key: _Key = (storage._cdata, int(weights.storage_offset()), version, n, k, operand)
+    version = _version(weights)
+    key: _Key = (storage._cdata, int(weights.storage_offset()), n, k, operand)
     found = _prepared.get(key)
-    if found is not None:
+    if found is not None and found.version == version:
         return found
     with _lock:
         for old in [name for name, entry in list(_prepared.items()) if _is_gone(entry)]:
@@ -55,6 +56,11 @@ def prepared(weights: Tensor, n: int, k: int, operand: int) -> Prepared:
         torch.cuda.current_stream(weights.device).synchronize()  # other streams may use it next
         _prepared[key] = made
     return made
+
+
+def _version(weights: Tensor) -> int:
+    """Counts changes in place (load_state_dict makes one); inference tensors are not counted and so must not change."""
+    return 0 if weights.is_inference() else weights._version
 
 
 def _is_gone(entry: Prepared) -> bool:
@@ -72,12 +78,12 @@ def _prepare(weights: Tensor, n: int, k: int, operand: int) -> Prepared:
     rows = handle_to_rows(weights, n, k)
     alive = StorageWeakRef(weights.untyped_storage())  # type: ignore[no-untyped-call]
     if operand == BITS:
-        return Prepared(rows, row_sums(rows), alive)
+        return Prepared(rows, row_sums(rows), _version(weights), alive)
     stride = -(-k // 16) * 16
     signs = torch.empty((n, stride), dtype=torch.int8, device=weights.device)
     kernel = Kernel("pack", "onebit_expand", (("OB_INPUT", 1),))
     simple(kernel, (rows, signs), ((c_uint64, n), (c_uint32, k), (c_uint32, stride)), n * stride)
-    return Prepared(signs, None, alive)
+    return Prepared(signs, None, _version(weights), alive)
 
 
 def check_header(header: Tensor, n: int, k: int) -> None:
