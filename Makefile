@@ -8,7 +8,7 @@ CFILES := $(shell find native benchmarks -name '*.[ch]')
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-python test-native test-sanitize test-slow test-cuda-compile test-gpu bench-gpu check format bench clean
+.PHONY: help setup demo test test-python build-native test-native test-sanitize test-slow test-cuda-compile test-gpu bench-gpu check format bench clean
 
 help:           ## say what there is
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 28
@@ -43,9 +43,11 @@ test: test-native test-python  ## all tests but the slow ones
 test-python: setup
 	ONEBIT_ISA=$(ISA) OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -n $(JOBS)
 
-test-native: setup  ## the C tests: every kernel of the table against the scalar one
+build-native: setup
 	@cmake -S . -B build/native -G Ninja -DCMAKE_BUILD_TYPE=Release -DONEBIT_TESTS=ON >build/native.log 2>&1 || (cat build/native.log; exit 1)
 	@cmake --build build/native
+
+test-native: build-native  ## the C tests: every kernel of the table against the scalar one
 	ctest --test-dir build/native --output-on-failure
 
 test-sanitize: setup  ## the C tests under the address, undefined-behaviour and thread sanitizers
@@ -87,7 +89,7 @@ format: setup   ## let the formatters have their way
 	ruff format .
 	clang-format -i $(CFILES)
 
-bench: setup    ## measure the kernels on this machine, as ratios in one run
+bench: build-native  ## measure the kernels on this machine, as ratios in one run
 	$(BIN)/python benchmarks/dense.py
 
 clean:          ## remove what was built, keep .venv
