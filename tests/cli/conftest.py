@@ -9,7 +9,7 @@ from onebit.cli import main
 @pytest.fixture(scope="session")
 def small():
     """Options that make the demo's recipe a matter of seconds."""
-    return ["--set", "model.options.hidden=[64,40]", "--set", "epochs=6", "--set", "batch_size=50"]
+    return ["--set", "model.options.hidden=[64,40]", "--set", "epochs=6", "batch_size=50"]
 
 
 @pytest.fixture(scope="session")

@@ -24,7 +24,7 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
     parser.add_argument("--root", metavar="DIR", help="where the data sets are (default: $ONEBIT_DATA, then a cache)")
     parser.add_argument("--recipe", metavar="RECIPE", default="mnist-demo", help="what to train (default: mnist-demo)")
     parser.add_argument(
-        "--set", metavar="KEY=VALUE", action="append", default=[], help="change one entry of the recipe (repeatable)"
+        "--set", metavar="KEY=VALUE", nargs="+", action="extend", default=[], help="change entries of the recipe"
     )
     parser.add_argument("--quiet", action="store_true", help="no live progress: one line per epoch, for logs")
     parser.set_defaults(run=run)

@@ -17,12 +17,12 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
         help="train a recipe",
         description="Trains a recipe (a name, or a YAML file) and writes a run folder: the recipe, metrics, "
         "checkpoints, the best weights and a picture of the curves. Ctrl-C stops after saving; --resume goes on.",
-        epilog="example: onebit train mnist-mlp --set epochs=20 --set optimizer.lr=0.003 --out runs/mlp",
+        epilog="example: onebit train mnist-mlp --set epochs=20 optimizer.lr=0.003 --out runs/mlp",
     )
     parser.add_argument("recipe", metavar="RECIPE", nargs="?", help="a recipe's name, or the path of a .yaml file")
     parser.add_argument("--list", action="store_true", help="list the recipes and stop")
     parser.add_argument(
-        "--set", metavar="KEY=VALUE", action="append", default=[], help="change one entry of the recipe (repeatable)"
+        "--set", metavar="KEY=VALUE", nargs="+", action="extend", default=[], help="change entries of the recipe"
     )
     parser.add_argument("--out", metavar="DIR", help="the run folder (default: runs/RECIPE)")
     parser.add_argument("--root", metavar="DIR", help="where the data sets are (default: $ONEBIT_DATA, then a cache)")
@@ -51,8 +51,9 @@ def run(args: argparse.Namespace) -> int:
             recipe, out, data=(train, test), resume=args.resume, overwrite=args.overwrite, quiet=args.quiet
         )
     except KeyboardInterrupt as stop:
-        again = ["onebit", "train", args.recipe, *(f"--set {shlex.quote(change)}" for change in args.set)]
-        raise KeyboardInterrupt(f"{stop} Go on with: {' '.join(again)} --out {out} --resume") from None
+        changes = ["--set", *map(shlex.quote, args.set)] if args.set else []
+        again = " ".join(["onebit", "train", args.recipe, *changes, "--out", shlex.quote(str(out)), "--resume"])
+        raise KeyboardInterrupt(f"{stop} Go on with: {again}") from None
     print(
         f"Best validation accuracy {result.best_accuracy:.2%} at epoch {result.best_epoch}; "
         f"test accuracy there {result.test_accuracy:.2%}. Run folder: {out}"
