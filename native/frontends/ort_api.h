@@ -65,7 +65,10 @@ typedef struct OrtApi {
     void(ORT_CALL *ReleaseCustomOpDomain)(OrtCustomOpDomain *);
     ort_slot gap_102[30];
     void(ORT_CALL *ReleaseAllocator)(OrtAllocator *);
-    ort_slot gap_133[116];
+    ort_slot gap_133[30];
+    OrtStatus *(ORT_CALL *KernelInfoGetAttributeArray_int64)(const OrtKernelInfo *, const char *name, int64_t *out,
+                                                             size_t *count);
+    ort_slot gap_164[85];
     OrtStatus *(ORT_CALL *KernelInfoGetConstantInput_tensor)(const OrtKernelInfo *, size_t index, int *is_constant,
                                                              const OrtValue **out);
     ort_slot gap_250[24];
@@ -95,6 +98,7 @@ ORT_SLOT(ReleaseStatus, 93);
 ORT_SLOT(ReleaseTensorTypeAndShapeInfo, 99);
 ORT_SLOT(ReleaseCustomOpDomain, 101);
 ORT_SLOT(ReleaseAllocator, 132);
+ORT_SLOT(KernelInfoGetAttributeArray_int64, 163);
 ORT_SLOT(KernelInfoGetConstantInput_tensor, 249);
 ORT_SLOT(KernelContext_ParallelFor, 274);
 ORT_SLOT(KernelInfoGetAllocator, 278);

@@ -11,33 +11,16 @@
 
 #include "onebit.h"
 
-enum { MAX_RANK = 16, ALIGNMENT = 64 };
-
-typedef struct ort_kernel {
-    const OrtApi *api;
-    const ort_op *op;
-    OrtAllocator *allocator;
-    int64_t n, k;
-    void *weights_memory, *weights; /* what malloc gave, and the aligned handle inside it */
-    size_t weights_bytes;
-} ort_kernel;
-
-typedef struct ort_tensor {
-    int64_t dims[MAX_RANK], rows, last; /* rows: product of all dimensions but the last */
-    size_t rank;
-    void *data;
-} ort_tensor;
-
 typedef struct ort_pool {
     const OrtApi *api;
     const OrtKernelContext *context;
 } ort_pool;
 
-static void *align_up(void *memory) {
-    return (void *)(((uintptr_t)memory + ALIGNMENT - 1) & ~(uintptr_t)(ALIGNMENT - 1));
+void *ob_ort_align_up(void *memory) {
+    return (void *)(((uintptr_t)memory + ORT_ALIGNMENT - 1) & ~(uintptr_t)(ORT_ALIGNMENT - 1));
 }
 
-static OrtStatus *refuse(const ort_kernel *kernel, const char *format, ...) {
+OrtStatus *ob_ort_refuse(const ort_kernel *kernel, const char *format, ...) {
     char text[320];
     va_list arguments;
     int used = snprintf(text, sizeof text, "onebit::%s: ", kernel->op->name);
@@ -47,8 +30,8 @@ static OrtStatus *refuse(const ort_kernel *kernel, const char *format, ...) {
     return kernel->api->CreateStatus(ORT_INVALID_ARGUMENT, text);
 }
 
-static OrtStatus *refuse_status(const ort_kernel *kernel, ob_status status) {
-    return status == OB_OK ? NULL : refuse(kernel, "%s", ob_status_text(status));
+OrtStatus *ob_ort_refuse_status(const ort_kernel *kernel, ob_status status) {
+    return status == OB_OK ? NULL : ob_ort_refuse(kernel, "%s", ob_status_text(status));
 }
 
 static OrtStatus *read_tensor(const ort_kernel *kernel, const OrtValue *value, ort_tensor *out) {
@@ -56,8 +39,8 @@ static OrtStatus *read_tensor(const ort_kernel *kernel, const OrtValue *value, o
     OrtTensorTypeAndShapeInfo *info = NULL;
     OrtStatus *status = api->GetTensorTypeAndShape(value, &info);
     if (!status) status = api->GetDimensionsCount(info, &out->rank);
-    if (!status && (out->rank < 1 || out->rank > MAX_RANK))
-        status = refuse(kernel, "an input has %zu dimensions; expected 1 to %d.", out->rank, MAX_RANK);
+    if (!status && (out->rank < 1 || out->rank > ORT_MAX_RANK))
+        status = ob_ort_refuse(kernel, "an input has %zu dimensions; expected 1 to %d.", out->rank, ORT_MAX_RANK);
     if (!status) status = api->GetDimensions(info, out->dims, out->rank);
     if (info) api->ReleaseTensorTypeAndShapeInfo(info);
     if (!status) status = api->GetTensorMutableData((OrtValue *)value, &out->data); /* read only: see the callers */
@@ -67,48 +50,55 @@ static OrtStatus *read_tensor(const ort_kernel *kernel, const OrtValue *value, o
     return NULL;
 }
 
-static OrtStatus *read_input(const ort_kernel *kernel, const OrtKernelContext *context, size_t index, ort_tensor *out) {
+OrtStatus *ob_ort_read_input(const ort_kernel *kernel, const OrtKernelContext *context, size_t index, ort_tensor *out) {
     const OrtValue *value = NULL;
     OrtStatus *status = kernel->api->KernelContext_GetInput(context, index, &value);
     return status ? status : read_tensor(kernel, value, out);
 }
 
-static int64_t packed_bytes(int64_t bits) {
+int64_t ob_ort_packed_bytes(int64_t bits) {
     return (bits + 63) / 64 * 8;
 }
 
 /* ---- create ------------------------------------------------------------------------------------------------- */
-static OrtStatus *pack_weights(ort_kernel *kernel, const OrtKernelInfo *info) {
+OrtStatus *ob_ort_read_weights(ort_kernel *kernel, const OrtKernelInfo *info, size_t bytes, ort_tensor *rows) {
     const OrtValue *value = NULL;
-    ort_tensor rows;
     int constant = 0;
     OrtStatus *status = kernel->api->KernelInfoGetConstantInput_tensor(info, 1, &constant, &value);
     if (status) return status;
-    if (!constant || !value) return refuse(kernel, "its weights are computed; expected an initializer.");
-    status = read_tensor(kernel, value, &rows);
+    if (!constant || !value) return ob_ort_refuse(kernel, "its weights are computed; expected an initializer.");
+    status = read_tensor(kernel, value, rows);
     if (status) return status;
-    if (rows.rank != 2 || rows.rows != kernel->n || rows.last != packed_bytes(kernel->k))
-        return refuse(kernel, "weights are (%lld, %lld) bytes; n=%lld and k=%lld need (%lld, %lld).",
-                      (long long)rows.rows, (long long)rows.last, (long long)kernel->n, (long long)kernel->k,
-                      (long long)kernel->n, (long long)packed_bytes(kernel->k));
-    if ((uintptr_t)rows.data % sizeof(uint64_t)) return refuse(kernel, "weights are not aligned to 8 bytes.");
-    kernel->weights_bytes = ob_weights_bytes(kernel->n, kernel->k);
-    kernel->weights_memory = malloc(kernel->weights_bytes + ALIGNMENT);
-    if (!kernel->weights_memory) return refuse(kernel, "no memory for %zu bytes of weights.", kernel->weights_bytes);
-    kernel->weights = align_up(kernel->weights_memory);
-    return refuse_status(kernel,
-                         ob_weights_pack(rows.data, kernel->n, kernel->k, kernel->weights, kernel->weights_bytes));
+    if ((uintptr_t)rows->data % sizeof(uint64_t)) return ob_ort_refuse(kernel, "weights are not aligned to 8 bytes.");
+    kernel->weights_bytes = bytes;
+    kernel->weights_memory = malloc(bytes + ORT_ALIGNMENT);
+    if (!kernel->weights_memory) return ob_ort_refuse(kernel, "no memory for %zu bytes of weights.", bytes);
+    kernel->weights = ob_ort_align_up(kernel->weights_memory);
+    return NULL;
+}
+
+static OrtStatus *pack_weights(ort_kernel *kernel, const OrtKernelInfo *info) {
+    ort_tensor rows;
+    OrtStatus *status = ob_ort_read_weights(kernel, info, ob_weights_bytes(kernel->n, kernel->k), &rows);
+    if (status) return status;
+    if (rows.rank != 2 || rows.rows != kernel->n || rows.last != ob_ort_packed_bytes(kernel->k))
+        return ob_ort_refuse(kernel, "weights are (%lld, %lld) bytes; n=%lld and k=%lld need (%lld, %lld).",
+                             (long long)rows.rows, (long long)rows.last, (long long)kernel->n, (long long)kernel->k,
+                             (long long)kernel->n, (long long)ob_ort_packed_bytes(kernel->k));
+    return ob_ort_refuse_status(
+        kernel, ob_weights_pack(rows.data, kernel->n, kernel->k, kernel->weights, kernel->weights_bytes));
 }
 
 static OrtStatus *read_sizes(ort_kernel *kernel, const OrtKernelInfo *info) {
     OrtStatus *status = NULL;
     if (kernel->op->family == ORT_PACK) return NULL;
+    if (kernel->op->family >= ORT_CONV2D) return ob_ort_conv_create(kernel, info);
     status = kernel->api->KernelInfoGetAttribute_int64(info, "k", &kernel->k);
     if (!status && kernel->op->family != ORT_UNPACK)
         status = kernel->api->KernelInfoGetAttribute_int64(info, "n", &kernel->n);
     if (status || kernel->op->family == ORT_UNPACK) return status;
     if (ob_weights_bytes(kernel->n, kernel->k) == 0)
-        return refuse(kernel, "n=%lld, k=%lld are out of range.", (long long)kernel->n, (long long)kernel->k);
+        return ob_ort_refuse(kernel, "n=%lld, k=%lld are out of range.", (long long)kernel->n, (long long)kernel->k);
     return pack_weights(kernel, info);
 }
 
@@ -160,16 +150,16 @@ static void pool_run(void *memory, int64_t count, void (*task)(void *data, int64
 }
 
 /* Channel arrays after the weights: scale and bias, or threshold and direction, n values each. */
-static OrtStatus *read_epilogue(const ort_kernel *kernel, const OrtKernelContext *context, ob_epilogue *out) {
+OrtStatus *ob_ort_read_epilogue(const ort_kernel *kernel, const OrtKernelContext *context, ob_epilogue *out) {
     ort_tensor arrays[2];
     *out = (ob_epilogue){.output = kernel->op->output};
     if (kernel->op->inputs < 4) return NULL;
     for (size_t i = 0; i < 2; i++) {
-        OrtStatus *status = read_input(kernel, context, 2 + i, &arrays[i]);
+        OrtStatus *status = ob_ort_read_input(kernel, context, 2 + i, &arrays[i]);
         if (status) return status;
         if (arrays[i].rank != 1 || arrays[i].last != kernel->n)
-            return refuse(kernel, "input %zu has %zu dimensions, the last %lld; expected (%lld).", 2 + i,
-                          arrays[i].rank, (long long)arrays[i].last, (long long)kernel->n);
+            return ob_ort_refuse(kernel, "input %zu has %zu dimensions, the last %lld; expected (%lld).", 2 + i,
+                                 arrays[i].rank, (long long)arrays[i].last, (long long)kernel->n);
     }
     if (kernel->op->output == OB_OUTPUT_FLOAT)
         out->scale = arrays[0].data, out->bias = arrays[1].data;
@@ -178,14 +168,25 @@ static OrtStatus *read_epilogue(const ort_kernel *kernel, const OrtKernelContext
     return NULL;
 }
 
+OrtStatus *ob_ort_scratch(const ort_kernel *kernel, size_t bytes, void **memory) {
+    *memory = NULL;
+    return bytes ? kernel->api->AllocatorAlloc(kernel->allocator, bytes + ORT_ALIGNMENT, memory) : NULL;
+}
+
+OrtStatus *ob_ort_release(const ort_kernel *kernel, void *memory, OrtStatus *status) {
+    OrtStatus *freed = memory ? kernel->api->AllocatorFree(kernel->allocator, memory) : NULL;
+    if (freed && status) kernel->api->ReleaseStatus(freed);
+    return status ? status : freed;
+}
+
 static OrtStatus *run_dense(const ort_kernel *kernel, const OrtKernelContext *context, const ort_tensor *x, void *out,
                             const ob_executor *executor) {
     int u8 = kernel->op->family == ORT_DENSE_U8;
     size_t bytes = (u8 ? ob_dense_u8_workspace : ob_dense_workspace)(x->rows, kernel->n, kernel->k, executor->threads);
     ob_epilogue epilogue;
     void *memory = NULL;
-    OrtStatus *status = read_epilogue(kernel, context, &epilogue);
-    if (!status && bytes) status = kernel->api->AllocatorAlloc(kernel->allocator, bytes + ALIGNMENT, &memory);
+    OrtStatus *status = ob_ort_read_epilogue(kernel, context, &epilogue);
+    if (!status) status = ob_ort_scratch(kernel, bytes, &memory);
     if (status) return status;
     ob_dense_call call = {.m = x->rows,
                           .n = kernel->n,
@@ -195,31 +196,26 @@ static OrtStatus *run_dense(const ort_kernel *kernel, const OrtKernelContext *co
                           .weights_bytes = kernel->weights_bytes,
                           .epilogue = &epilogue,
                           .out = out,
-                          .workspace = memory ? align_up(memory) : NULL,
+                          .workspace = memory ? ob_ort_align_up(memory) : NULL,
                           .workspace_bytes = bytes,
                           .executor = executor};
-    status = refuse_status(kernel, (u8 ? ob_dense_u8 : ob_dense)(&call));
-    if (memory) {
-        OrtStatus *freed = kernel->api->AllocatorFree(kernel->allocator, memory);
-        if (freed && status) kernel->api->ReleaseStatus(freed);
-        if (freed && !status) status = freed;
-    }
-    return status;
+    status = ob_ort_refuse_status(kernel, (u8 ? ob_dense_u8 : ob_dense)(&call));
+    return ob_ort_release(kernel, memory, status);
 }
 
 /* Size of x's and the output's last dimension. */
 static OrtStatus *check_input(const ort_kernel *kernel, const ort_tensor *x, int64_t *last) {
     int packed = kernel->op->family == ORT_UNPACK || kernel->op->family == ORT_DENSE;
-    int64_t expected = packed ? packed_bytes(kernel->k) : kernel->k;
-    *last = kernel->op->family == ORT_PACK         ? packed_bytes(x->last)
+    int64_t expected = packed ? ob_ort_packed_bytes(kernel->k) : kernel->k;
+    *last = kernel->op->family == ORT_PACK         ? ob_ort_packed_bytes(x->last)
             : kernel->op->family == ORT_UNPACK     ? kernel->k
-            : kernel->op->output == OB_OUTPUT_BITS ? packed_bytes(kernel->n)
+            : kernel->op->output == OB_OUTPUT_BITS ? ob_ort_packed_bytes(kernel->n)
                                                    : kernel->n;
     if (kernel->op->family != ORT_PACK && x->last != expected)
-        return refuse(kernel, "the input's last dimension is %lld; k=%lld needs %lld%s.", (long long)x->last,
-                      (long long)kernel->k, (long long)expected, packed ? " bytes" : "");
+        return ob_ort_refuse(kernel, "the input's last dimension is %lld; k=%lld needs %lld%s.", (long long)x->last,
+                             (long long)kernel->k, (long long)expected, packed ? " bytes" : "");
     if (packed && (uintptr_t)x->data % sizeof(uint64_t))
-        return refuse(kernel, "the packed input is not aligned to 8 bytes.");
+        return ob_ort_refuse(kernel, "the packed input is not aligned to 8 bytes.");
     return NULL;
 }
 
@@ -230,10 +226,11 @@ OrtStatus *ORT_CALL ob_ort_compute(void *memory, OrtKernelContext *context) {
      * a pool that is smaller runs the parts one after another. */
     ob_executor executor = {&pool, ob_get_threads(), pool_run};
     ort_tensor x;
-    int64_t dims[MAX_RANK], last = 0;
+    int64_t dims[ORT_MAX_RANK], last = 0;
     OrtValue *value = NULL;
     void *out = NULL;
-    OrtStatus *status = read_input(kernel, context, 0, &x);
+    OrtStatus *status = ob_ort_read_input(kernel, context, 0, &x);
+    if (!status && kernel->op->family >= ORT_CONV2D) return ob_ort_conv_run(kernel, context, &x, &executor);
     if (!status) status = check_input(kernel, &x, &last);
     if (status) return status;
     for (size_t i = 0; i < x.rank; i++) dims[i] = i + 1 < x.rank ? x.dims[i] : last;
@@ -241,8 +238,8 @@ OrtStatus *ORT_CALL ob_ort_compute(void *memory, OrtKernelContext *context) {
     if (!status) status = kernel->api->GetTensorMutableData(value, &out);
     if (status || x.rows == 0) return status;
     if (kernel->op->family == ORT_PACK)
-        return refuse_status(kernel, ob_pack_f32(x.data, x.rows, x.last, out, &executor));
+        return ob_ort_refuse_status(kernel, ob_pack_f32(x.data, x.rows, x.last, out, &executor));
     if (kernel->op->family == ORT_UNPACK)
-        return refuse_status(kernel, ob_unpack_f32(x.data, x.rows, kernel->k, out, &executor));
+        return ob_ort_refuse_status(kernel, ob_unpack_f32(x.data, x.rows, kernel->k, out, &executor));
     return run_dense(kernel, context, &x, out, &executor);
 }

@@ -2,9 +2,21 @@
 #ifndef ONEBIT_ORT_KERNEL_H
 #define ONEBIT_ORT_KERNEL_H
 
+#include "onebit.h"
 #include "ort_api.h"
 
-typedef enum ort_family { ORT_PACK, ORT_UNPACK, ORT_DENSE, ORT_DENSE_U8 } ort_family;
+enum { ORT_MAX_RANK = 16, ORT_ALIGNMENT = 64 };
+
+/* From ORT_CONV2D on, ort_conv.c creates and runs them. */
+typedef enum ort_family {
+    ORT_PACK,
+    ORT_UNPACK,
+    ORT_DENSE,
+    ORT_DENSE_U8,
+    ORT_CONV2D,
+    ORT_CONV2D_U8,
+    ORT_MAX_POOL2D
+} ort_family;
 
 typedef struct ort_op {
     OrtCustomOp callbacks; /* first: the runtime hands back a pointer to it */
@@ -15,7 +27,42 @@ typedef struct ort_op {
     int32_t input_types[4], output_type;
 } ort_op;
 
+/* One node: what its attributes and weights say. Nothing in it changes after it is made. */
+typedef struct ort_kernel {
+    const OrtApi *api;
+    const ort_op *op;
+    OrtAllocator *allocator;
+    int64_t n, k;
+    ob_conv2d_call conv;            /* of a convolution or pooling: what does not depend on the input */
+    void *weights_memory, *weights; /* what malloc gave, and the aligned handle inside it */
+    size_t weights_bytes;
+} ort_kernel;
+
+typedef struct ort_tensor {
+    int64_t dims[ORT_MAX_RANK], rows, last; /* rows: product of all dimensions but the last */
+    size_t rank;
+    void *data;
+} ort_tensor;
+
 OrtStatus *ORT_CALL ob_ort_create(const OrtCustomOp *op, const OrtApi *api, const OrtKernelInfo *info, void **kernel);
 OrtStatus *ORT_CALL ob_ort_compute(void *kernel, OrtKernelContext *context);
 void ORT_CALL ob_ort_destroy(void *kernel);
+
+/* A refusal with text that begins with the operator's name; the second gives NULL for OB_OK. */
+__attribute__((format(printf, 2, 3))) OrtStatus *ob_ort_refuse(const ort_kernel *kernel, const char *format, ...);
+OrtStatus *ob_ort_refuse_status(const ort_kernel *kernel, ob_status status);
+OrtStatus *ob_ort_read_input(const ort_kernel *kernel, const OrtKernelContext *context, size_t index, ort_tensor *out);
+/* The initializer of the weights, and memory for a handle of `bytes`. */
+OrtStatus *ob_ort_read_weights(ort_kernel *kernel, const OrtKernelInfo *info, size_t bytes, ort_tensor *rows);
+OrtStatus *ob_ort_read_epilogue(const ort_kernel *kernel, const OrtKernelContext *context, ob_epilogue *out);
+/* Scratch from the runtime's allocator (to be aligned), and its end, which keeps the first of two errors. */
+OrtStatus *ob_ort_scratch(const ort_kernel *kernel, size_t bytes, void **memory);
+OrtStatus *ob_ort_release(const ort_kernel *kernel, void *memory, OrtStatus *status);
+void *ob_ort_align_up(void *memory);
+int64_t ob_ort_packed_bytes(int64_t bits);
+
+/* ort_conv.c */
+OrtStatus *ob_ort_conv_create(ort_kernel *kernel, const OrtKernelInfo *info);
+OrtStatus *ob_ort_conv_run(const ort_kernel *kernel, OrtKernelContext *context, const ort_tensor *x,
+                           const ob_executor *executor);
 #endif

@@ -107,3 +107,74 @@ bool ob_look(ob_frame *f, uint64_t slot, const char *name, ob_dtype dtype, ob_vi
     v->data = data;
     return ob_torch_did(f, ob_torch.aoti_torch_copy_(copy, tensor, 0), "copy a tensor");
 }
+
+/* ---- arguments that several operators share ------------------------------------------------------------------------
+ */
+enum { MOST_THREADS = 1024 }; /* ob_set_threads takes no more */
+
+bool ob_int(ob_frame *f, uint64_t slot, const char *name, int32_t *value) {
+    const int64_t given = (int64_t)slot;
+    if (given < INT32_MIN || given > INT32_MAX) return ob_fail(f, "%s is %" PRId64 ", out of range", name, given);
+    *value = (int32_t)given;
+    return true;
+}
+
+bool ob_ints(ob_frame *f, uint64_t slot, const char *name, size_t count, int32_t *values) {
+    const ob_list list = (ob_list)(uintptr_t)slot;
+    size_t given = 0;
+    if (!ob_torch_did(f, ob_torch.torch_list_size(list, &given), "count a list")) return false;
+    if (given != count) return ob_fail(f, "%s has %zu values; expected %zu", name, given, count);
+    for (size_t i = 0; i < count; i++) {
+        uint64_t value;
+        if (!ob_torch_did(f, ob_torch.torch_list_get_item(list, i, &value), "read a list")) return false;
+        if (!ob_int(f, value, name, &values[i])) return false;
+    }
+    return true;
+}
+
+bool ob_follow_torch_threads(ob_frame *f) {
+    uint32_t threads = 1;
+    if (!ob_torch_did(f, ob_torch.torch_get_num_threads(&threads), "count its threads")) return false;
+    const int32_t wanted = threads < MOST_THREADS ? (int32_t)threads : MOST_THREADS;
+    return wanted == ob_get_threads() || ob_library_did(f, ob_set_threads(wanted));
+}
+
+bool ob_scratch(ob_frame *f, size_t bytes, void **memory) {
+    ob_handle scratch;
+    *memory = NULL;
+    if (!bytes) return true;
+    if (!ob_make(f, 1, NULL, (int64_t)bytes + 63, OB_DTYPE_uint8, &scratch, memory)) return false;
+    *memory = (void *)(((uintptr_t)*memory + 63) & ~(uintptr_t)63);
+    return true;
+}
+
+static bool channels(ob_frame *f, uint64_t slot, const char *name, ob_dtype dtype, int64_t n, const void **data) {
+    ob_view v;
+    if (!ob_look(f, slot, name, dtype, &v)) return false;
+    *data = v.data;
+    return (v.dims == 1 && v.last == n) ||
+           ob_fail(f, "%s has shape %s; expected (%" PRId64 ",): one value for each of n", name, OB_SHAPE(&v), n);
+}
+
+bool ob_epilogue_of(ob_frame *f, const uint64_t *first, int32_t output, int64_t n, ob_epilogue *e) {
+    const void *a = NULL, *b = NULL;
+    *e = (ob_epilogue){.output = output};
+    if (output == OB_OUTPUT_FLOAT) {
+        if (!channels(f, first[0], "scale", OB_DTYPE_float32, n, &a)) return false;
+        if (!channels(f, first[1], "bias", OB_DTYPE_float32, n, &b)) return false;
+        e->scale = a, e->bias = b;
+    } else if (output == OB_OUTPUT_BITS) {
+        if (!channels(f, first[0], "threshold", OB_DTYPE_int32, n, &a)) return false;
+        if (!channels(f, first[1], "direction", OB_DTYPE_int8, n, &b)) return false;
+        e->threshold = a, e->direction = b;
+    }
+    return true;
+}
+
+ob_dtype ob_output_dtype(int32_t output) {
+    return output == OB_OUTPUT_INT32 ? OB_DTYPE_int32 : output == OB_OUTPUT_FLOAT ? OB_DTYPE_float32 : OB_DTYPE_int64;
+}
+
+int64_t ob_words_for(int64_t k) {
+    return k / 64 + (k % 64 != 0);
+}

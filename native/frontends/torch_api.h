@@ -10,8 +10,9 @@
 #include "onebit.h"
 
 typedef struct ob_torch_object *ob_handle;
-/* `stack` holds the arguments as 64-bit slots: a tensor as a handle that the kernel owns and must delete, an int by
- * value. The handle of the result, which torch then owns, is written to slot 0. */
+typedef struct ob_torch_list *ob_list;
+/* `stack` holds the arguments as 64-bit slots: a tensor or a list as a handle that the kernel owns and must delete, an
+ * int by value. The handle of the result, which torch then owns, is written to slot 0. */
 typedef void ob_boxed(uint64_t *stack, uint64_t inputs, uint64_t outputs);
 
 /* Result, name and parameters of every function taken from torch. */
@@ -33,7 +34,10 @@ typedef void ob_boxed(uint64_t *stack, uint64_t inputs, uint64_t outputs);
     FUNCTION(int32_t, aoti_torch_empty_strided,                                                                        \
              (int64_t, const int64_t *, const int64_t *, int32_t, int32_t, int32_t, ob_handle *))                      \
     FUNCTION(int32_t, aoti_torch_device_type_cpu, (void))                                                              \
-    FUNCTION(int32_t, torch_get_num_threads, (uint32_t *))
+    FUNCTION(int32_t, torch_get_num_threads, (uint32_t *))                                                             \
+    FUNCTION(int32_t, torch_list_size, (ob_list, size_t *))                                                            \
+    FUNCTION(int32_t, torch_list_get_item, (ob_list, size_t, uint64_t *))                                              \
+    FUNCTION(int32_t, torch_delete_list, (ob_list))
 
 #define OB_DECLARE(result, name, parameters) result(*name) parameters;
 extern struct ob_torch_functions {
@@ -77,8 +81,45 @@ bool ob_look(ob_frame *f, uint64_t slot, const char *name, ob_dtype dtype, ob_vi
 /* An uninitialised dense tensor, shaped like `sizes` but for the last one, and where to write it. */
 bool ob_make(ob_frame *f, int64_t dims, const int64_t *sizes, int64_t last, ob_dtype dtype, ob_handle *out,
              void **data);
+/* The values of an int[] argument; every one must be within int32 and there must be `count` of them. */
+bool ob_ints(ob_frame *f, uint64_t slot, const char *name, size_t count, int32_t *values);
+/* An int argument that must be within int32. */
+bool ob_int(ob_frame *f, uint64_t slot, const char *name, int32_t *value);
+/* The library's pool takes the size of torch's at every call, so that the two never add up to more threads. */
+bool ob_follow_torch_threads(ob_frame *f);
+/* Scratch of `bytes`, 64-byte aligned; NULL for 0. It is torch's memory: counted, and reused, by torch's allocator. */
+bool ob_scratch(ob_frame *f, size_t bytes, void **memory);
+/* The epilogue whose arrays, of one value for each of n channels, begin at slot `first` of the stack. */
+bool ob_epilogue_of(ob_frame *f, const uint64_t *first, int32_t output, int64_t n, ob_epilogue *e);
+ob_dtype ob_output_dtype(int32_t output);
+int64_t ob_words_for(int64_t k); /* ceil(k / 64) */
 /* "(3, 64)", for messages. */
 const char *ob_shape_text(const ob_view *v, char *text, size_t bytes);
 #define OB_SHAPE(v) ob_shape_text(v, (char[128]){0}, 128)
+
+/* Every operator: its name and, for each argument, t for a tensor, i for an int, l for an int[]. */
+#define OB_OPERATORS(OPERATOR)                  \
+    OPERATOR(pack, "t")                         \
+    OPERATOR(unpack, "ti")                      \
+    OPERATOR(pack_weights, "ti")                \
+    OPERATOR(unpack_weights, "tii")             \
+    OPERATOR(dense_int32, "ttii")               \
+    OPERATOR(dense_float, "ttiitt")             \
+    OPERATOR(dense_bits, "ttiitt")              \
+    OPERATOR(dense_u8_int32, "ttii")            \
+    OPERATOR(dense_u8_float, "ttiitt")          \
+    OPERATOR(dense_u8_bits, "ttiitt")           \
+    OPERATOR(pack_conv_weights, "tiil")         \
+    OPERATOR(unpack_conv_weights, "tiiil")      \
+    OPERATOR(conv2d_int32, "ttiillllii")        \
+    OPERATOR(conv2d_float, "ttiilllliitt")      \
+    OPERATOR(conv2d_bits, "ttiilllliitt")       \
+    OPERATOR(conv2d_u8_int32, "ttiilllliiii")   \
+    OPERATOR(conv2d_u8_float, "ttiilllliiiitt") \
+    OPERATOR(conv2d_u8_bits, "ttiilllliiiitt")  \
+    OPERATOR(max_pool2d, "tilllt")
+/* The kernels: they read the stack, make the result and note what went wrong. */
+#define OB_KERNEL(name, signature) bool ob_op_##name(ob_frame *f, const uint64_t *stack, ob_handle *out);
+OB_OPERATORS(OB_KERNEL)
 
 #endif

@@ -18,25 +18,11 @@
 #error "compile this file with -fexceptions: torch's exceptions pass through it"
 #endif
 
-enum { MOST_THREADS = 1024 }; /* ob_set_threads takes no more */
-
-/* The library's pool takes the size of torch's at every call, so that the two never add up to more threads. */
-static bool follow_torch_threads(ob_frame *f) {
-    uint32_t threads = 1;
-    if (!ob_torch_did(f, ob_torch.torch_get_num_threads(&threads), "count its threads")) return false;
-    const int32_t wanted = threads < MOST_THREADS ? (int32_t)threads : MOST_THREADS;
-    return wanted == ob_get_threads() || ob_library_did(f, ob_set_threads(wanted));
-}
-
 /* ---- pack, unpack, weights -------------------------------------------------------------------------------------- */
-static int64_t words_for(int64_t k) {
-    return k / 64 + (k % 64 != 0);
-}
-
 static bool words_fit(ob_frame *f, const ob_view *words, const char *name, int64_t k) {
     if (k < 1) return ob_fail(f, "k is %" PRId64 "; expected at least 1", k);
-    return words->last == words_for(k) || ob_fail(f, "%s has shape %s; k=%" PRId64 " needs (..., %" PRId64 ") words",
-                                                  name, OB_SHAPE(words), k, words_for(k));
+    return words->last == ob_words_for(k) || ob_fail(f, "%s has shape %s; k=%" PRId64 " needs (..., %" PRId64 ") words",
+                                                     name, OB_SHAPE(words), k, ob_words_for(k));
 }
 
 static bool handle_fits(ob_frame *f, const ob_view *weights, int64_t n, int64_t k) {
@@ -47,17 +33,17 @@ static bool handle_fits(ob_frame *f, const ob_view *weights, int64_t n, int64_t 
                    OB_SHAPE(weights), n, k, bytes);
 }
 
-static bool op_pack(ob_frame *f, const uint64_t *stack, ob_handle *out) {
+bool ob_op_pack(ob_frame *f, const uint64_t *stack, ob_handle *out) {
     ob_view x;
     void *words;
     if (!ob_look(f, stack[0], "x", OB_DTYPE_float32, &x)) return false;
     if (x.last < 1) return ob_fail(f, "x has shape %s; expected (..., K) with K >= 1 signs", OB_SHAPE(&x));
-    if (!ob_make(f, x.dims, x.sizes, words_for(x.last), OB_DTYPE_int64, out, &words)) return false;
+    if (!ob_make(f, x.dims, x.sizes, ob_words_for(x.last), OB_DTYPE_int64, out, &words)) return false;
     if (!x.numel) return true;
-    return follow_torch_threads(f) && ob_library_did(f, ob_pack_f32(x.data, x.numel / x.last, x.last, words, NULL));
+    return ob_follow_torch_threads(f) && ob_library_did(f, ob_pack_f32(x.data, x.numel / x.last, x.last, words, NULL));
 }
 
-static bool op_unpack(ob_frame *f, const uint64_t *stack, ob_handle *out) {
+bool ob_op_unpack(ob_frame *f, const uint64_t *stack, ob_handle *out) {
     ob_view words;
     void *x;
     const int64_t k = (int64_t)stack[1];
@@ -65,11 +51,11 @@ static bool op_unpack(ob_frame *f, const uint64_t *stack, ob_handle *out) {
         !ob_make(f, words.dims, words.sizes, k, OB_DTYPE_float32, out, &x))
         return false;
     if (!words.numel) return true;
-    return follow_torch_threads(f) &&
+    return ob_follow_torch_threads(f) &&
            ob_library_did(f, ob_unpack_f32(words.data, words.numel / words.last, k, x, NULL));
 }
 
-static bool op_pack_weights(ob_frame *f, const uint64_t *stack, ob_handle *out) {
+bool ob_op_pack_weights(ob_frame *f, const uint64_t *stack, ob_handle *out) {
     ob_view rows;
     void *weights;
     const int64_t k = (int64_t)stack[1];
@@ -81,56 +67,18 @@ static bool op_pack_weights(ob_frame *f, const uint64_t *stack, ob_handle *out) 
     return ob_library_did(f, ob_weights_pack(rows.data, n, k, weights, (size_t)bytes));
 }
 
-static bool op_unpack_weights(ob_frame *f, const uint64_t *stack, ob_handle *out) {
+bool ob_op_unpack_weights(ob_frame *f, const uint64_t *stack, ob_handle *out) {
     ob_view weights;
     void *rows;
     const int64_t n = (int64_t)stack[1], k = (int64_t)stack[2];
     if (!ob_look(f, stack[0], "weights", OB_DTYPE_uint8, &weights) || !handle_fits(f, &weights, n, k) ||
-        !ob_make(f, 2, &n, words_for(k), OB_DTYPE_int64, out, &rows))
+        !ob_make(f, 2, &n, ob_words_for(k), OB_DTYPE_int64, out, &rows))
         return false;
     return ob_library_did(f, ob_weights_unpack(weights.data, (size_t)weights.last, n, k, rows));
 }
 
 /* ---- dense ------------------------------------------------------------------------------------------------------ */
-static bool channels(ob_frame *f, uint64_t slot, const char *name, int dtype, int64_t n, const void **data) {
-    ob_view v;
-    if (!ob_look(f, slot, name, dtype, &v)) return false;
-    *data = v.data;
-    return (v.dims == 1 && v.last == n) ||
-           ob_fail(f, "%s has shape %s; expected (%" PRId64 ",): one value for each of n", name, OB_SHAPE(&v), n);
-}
-
-static bool epilogue_of(ob_frame *f, const uint64_t *stack, int32_t output, int64_t n, ob_epilogue *e) {
-    const void *first = NULL, *second = NULL;
-    *e = (ob_epilogue){.output = output};
-    if (output == OB_OUTPUT_FLOAT) {
-        if (!channels(f, stack[4], "scale", OB_DTYPE_float32, n, &first)) return false;
-        if (!channels(f, stack[5], "bias", OB_DTYPE_float32, n, &second)) return false;
-        e->scale = first, e->bias = second;
-    } else if (output == OB_OUTPUT_BITS) {
-        if (!channels(f, stack[4], "threshold", OB_DTYPE_int32, n, &first)) return false;
-        if (!channels(f, stack[5], "direction", OB_DTYPE_int8, n, &second)) return false;
-        e->threshold = first, e->direction = second;
-    }
-    return true;
-}
-
-/* Scratch is torch's memory: it is counted, and reused between calls, by torch's allocator. */
-static bool workspace_for(ob_frame *f, ob_dense_call *call, bool u8) {
-    ob_handle scratch;
-    void *memory;
-    const int32_t threads = ob_get_threads();
-    call->workspace_bytes = u8 ? ob_dense_u8_workspace(call->m, call->n, call->k, threads)
-                               : ob_dense_workspace(call->m, call->n, call->k, threads);
-    if (!call->workspace_bytes) return true;
-    if (!ob_make(f, 1, NULL, (int64_t)call->workspace_bytes + 63, OB_DTYPE_uint8, &scratch, &memory)) return false;
-    call->workspace = (void *)(((uintptr_t)memory + 63) & ~(uintptr_t)63);
-    return true;
-}
-
 static bool dense(ob_frame *f, const uint64_t *stack, ob_handle *out, bool u8, int32_t output) {
-    static const int dtypes[] = {
-        [OB_OUTPUT_INT32] = OB_DTYPE_int32, [OB_OUTPUT_FLOAT] = OB_DTYPE_float32, [OB_OUTPUT_BITS] = OB_DTYPE_int64};
     ob_view x, weights;
     ob_epilogue epilogue;
     ob_dense_call call = {.n = (int64_t)stack[2], .k = (int64_t)stack[3], .epilogue = &epilogue};
@@ -140,19 +88,21 @@ static bool dense(ob_frame *f, const uint64_t *stack, ob_handle *out, bool u8, i
     if (u8 && x.last != call.k)
         return ob_fail(f, "x has shape %s; expected (..., k) with k=%" PRId64, OB_SHAPE(&x), call.k);
     if (!u8 && !words_fit(f, &x, "x", call.k)) return false;
-    const int64_t last = output == OB_OUTPUT_BITS ? words_for(call.n) : call.n;
-    if (!epilogue_of(f, stack, output, call.n, &epilogue) ||
-        !ob_make(f, x.dims, x.sizes, last, dtypes[output], out, &call.out))
+    const int64_t last = output == OB_OUTPUT_BITS ? ob_words_for(call.n) : call.n;
+    if (!ob_epilogue_of(f, stack + 4, output, call.n, &epilogue) ||
+        !ob_make(f, x.dims, x.sizes, last, ob_output_dtype(output), out, &call.out))
         return false;
     call.m = x.numel / x.last;
     if (!call.m) return true;
     call.x = x.data, call.weights = weights.data, call.weights_bytes = (size_t)weights.last;
-    return follow_torch_threads(f) && workspace_for(f, &call, u8) &&
-           ob_library_did(f, u8 ? ob_dense_u8(&call) : ob_dense(&call));
+    if (!ob_follow_torch_threads(f)) return false;
+    call.workspace_bytes = (u8 ? ob_dense_u8_workspace : ob_dense_workspace)(call.m, call.n, call.k, ob_get_threads());
+    return ob_scratch(f, call.workspace_bytes, &call.workspace) &&
+           ob_library_did(f, (u8 ? ob_dense_u8 : ob_dense)(&call));
 }
-#define OB_DENSE(name, u8, output)                                              \
-    static bool op_##name(ob_frame *f, const uint64_t *stack, ob_handle *out) { \
-        return dense(f, stack, out, u8, output);                                \
+#define OB_DENSE(name, u8, output)                                          \
+    bool ob_op_##name(ob_frame *f, const uint64_t *stack, ob_handle *out) { \
+        return dense(f, stack, out, u8, output);                            \
     }
 OB_DENSE(dense_int32, false, OB_OUTPUT_INT32)
 OB_DENSE(dense_float, false, OB_OUTPUT_FLOAT)
@@ -162,36 +112,26 @@ OB_DENSE(dense_u8_float, true, OB_OUTPUT_FLOAT)
 OB_DENSE(dense_u8_bits, true, OB_OUTPUT_BITS)
 
 /* ---- the boxed kernels and their registration ------------------------------------------------------------------- */
-/* Runs an operator whose arguments at the positions in `tensors` are handles; this is the frame that torch's exception
- * passes through, with nothing left to clean up. */
-static void call_boxed(const char *op, bool (*run)(ob_frame *, const uint64_t *, ob_handle *), const char *tensors,
+/* Runs an operator; this is the frame that torch's exception passes through, with nothing left to clean up. */
+static void call_boxed(const char *op, bool (*run)(ob_frame *, const uint64_t *, ob_handle *), const char *signature,
                        uint64_t *stack) {
     ob_frame f = {.op = op};
     ob_handle out = NULL;
-    for (const char *t = tensors; *t; t++) f.held[f.count++] = (ob_handle)(uintptr_t)stack[*t - '0'];
+    for (int i = 0; signature[i]; i++)
+        if (signature[i] == 't') f.held[f.count++] = (ob_handle)(uintptr_t)stack[i];
     const bool done = run(&f, stack, &out);
+    for (int i = 0; signature[i]; i++)
+        if (signature[i] == 'l') ob_torch.torch_delete_list((ob_list)(uintptr_t)stack[i]);
     for (int i = 0; i < f.count; i++)
         if (!done || f.held[i] != out) ob_torch.aoti_torch_delete_tensor_object(f.held[i]);
     if (!done) ob_torch.aoti_torch_check(false, op, "onebit/torch_shim.c", 0, f.error);
     stack[0] = (uint64_t)(uintptr_t)out;
 }
 
-#define OB_OPERATORS(OPERATOR)       \
-    OPERATOR(pack, "0")              \
-    OPERATOR(unpack, "0")            \
-    OPERATOR(pack_weights, "0")      \
-    OPERATOR(unpack_weights, "0")    \
-    OPERATOR(dense_int32, "01")      \
-    OPERATOR(dense_float, "0145")    \
-    OPERATOR(dense_bits, "0145")     \
-    OPERATOR(dense_u8_int32, "01")   \
-    OPERATOR(dense_u8_float, "0145") \
-    OPERATOR(dense_u8_bits, "0145")
-
-#define OB_BOXED(name, tensors)                                                             \
+#define OB_BOXED(name, signature)                                                           \
     static void boxed_##name(uint64_t *stack, uint64_t inputs, uint64_t outputs) {          \
         (void)inputs, (void)outputs; /* the schema's, which this file's table must match */ \
-        call_boxed(#name, op_##name, tensors, stack);                                       \
+        call_boxed(#name, ob_op_##name, signature, stack);                                  \
     }
 OB_OPERATORS(OB_BOXED)
 
@@ -207,7 +147,7 @@ ob_status ob_register_torch(void) {
         const char *name;
         ob_boxed *kernel;
     } operators[] = {
-#define OB_ROW(name, tensors) {#name, boxed_##name},
+#define OB_ROW(name, signature) {#name, boxed_##name},
         OB_OPERATORS(OB_ROW)};
     for (size_t i = 0; i < sizeof operators / sizeof *operators; i++)
         if (ob_torch.aoti_torch_library_impl(library, operators[i].name, operators[i].kernel)) {

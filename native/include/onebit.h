@@ -37,6 +37,9 @@ enum {
     OB_ERROR_OP_UNKNOWN = 9,  /* no operator is called so */
     OB_ERROR_THREADS = 10,    /* the number of threads is below 1 or above 1024 */
     OB_ERROR_TORCH = 11,      /* torch is not loaded, or lacks a function of its C shim, or refused a registration */
+    OB_ERROR_WINDOW = 12,     /* a kernel, stride or dilation is below 1, a padding is negative, or no window fits */
+    OB_ERROR_GROUPS = 13,     /* groups is below 1, or does not divide both channel counts */
+    OB_ERROR_PAD_VALUE = 14,  /* the pad value is neither -1, 0 nor +1 */
     OB_STATUS_COUNT
 };
 OB_API const char *ob_status_text(ob_status status);
@@ -117,6 +120,60 @@ OB_API ob_status ob_dense(const ob_dense_call *call);
 /* The same for x in {0, ..., 255}: the first layer. 255 * k must fit int32, else OB_ERROR_SIZE. */
 OB_API size_t ob_dense_u8_workspace(int64_t m, int64_t n, int64_t k, int32_t threads);
 OB_API ob_status ob_dense_u8(const ob_dense_call *call);
+
+/* ---- convolution ---------------------------------------------------------------------------------------------- */
+/* Pictures are (batch, height, width, channels), channels packed as everywhere: word w holds channels 64 * w onwards.
+ * Pairs are {vertical, horizontal}; padding is {top, bottom, left, right}. The output has
+ *   out_height = (height + top + bottom - dilation * (kernel - 1) - 1) / stride + 1     rounded down, at least 1
+ * and, with taps (i, j) and the channels l of the group of output channel o (a cross-correlation, as in torch):
+ *   y[b][oy][ox][o] = sum over i, j, l of x[b][oy * stride + i * dilation - top][...][l] * w[o][i][j][l]
+ * A place outside the picture counts as pad_value, 0 included, exactly, for every output kind. */
+
+/* Weights: rows (n, kernel[0], kernel[1], ceil(c / groups / 64)) words, packed over the input channels of the group.
+ * The handle is as ob_weights_pack's, with a layout of its own. 0 bytes: a size or the groups are out of range. */
+OB_API size_t ob_conv_weights_bytes(int64_t n, int64_t c, int32_t groups, const int32_t kernel[2]);
+OB_API ob_status ob_conv_weights_pack(const uint64_t *rows, int64_t n, int64_t c, int32_t groups,
+                                      const int32_t kernel[2], void *weights, size_t bytes);
+OB_API ob_status ob_conv_weights_unpack(const void *weights, size_t bytes, int64_t n, int64_t c, int32_t groups,
+                                        const int32_t kernel[2], uint64_t *rows);
+
+/* x, weights and out may stand at any address; nothing is read or written outside of them. batch = 0 is allowed. */
+typedef struct ob_conv2d_call {
+    int64_t batch, height, width, c, n; /* c: input channels, n: output channels */
+    int32_t kernel[2], stride[2], padding[4], dilation[2], groups, pad_value;
+    int32_t multiplier, offset; /* ob_conv2d_u8 only */
+    const void *x;       /* ob_conv2d: (batch, height, width, ceil(c / 64)) words; ob_conv2d_u8: (..., c) uint8 */
+    const void *weights; /* from ob_conv_weights_pack, for this n, c, groups and kernel */
+    size_t weights_bytes;
+    const ob_epilogue *epilogue;
+    void *out; /* (batch, out_height, out_width, n), or ceil(n / 64) words in place of n */
+    void *workspace;
+    size_t workspace_bytes; /* at least what ob_conv2d_workspace says */
+    const ob_executor *executor;
+} ob_conv2d_call;
+/* {out_height, out_width} of a call, from its sizes, kernel, stride, padding and dilation alone. */
+OB_API ob_status ob_conv2d_output(const ob_conv2d_call *call, int64_t out[2]);
+/* Bytes of workspace, from the sizes and the geometry alone; never 0, except for a call that is refused. */
+OB_API size_t ob_conv2d_workspace(const ob_conv2d_call *call, int32_t threads);
+OB_API ob_status ob_conv2d(const ob_conv2d_call *call);
+/* The same for bytes p, whose value is multiplier * p + offset (2 and -255: the odd numbers from -255 to 255); a place
+ * outside of the picture still has the value pad_value. The largest possible |y| must fit int32, else OB_ERROR_SIZE. */
+OB_API size_t ob_conv2d_u8_workspace(const ob_conv2d_call *call, int32_t threads);
+OB_API ob_status ob_conv2d_u8(const ob_conv2d_call *call);
+
+/* ---- pooling -------------------------------------------------------------------------------------------------- */
+/* The maximum of each channel over each window: the AND of its bits. Places outside the picture are left out; a
+ * padding must be below the kernel, so that no window is empty. Sizes and output as for ob_conv2d, dilation 1. */
+typedef struct ob_max_pool2d_call {
+    int64_t batch, height, width, c;
+    int32_t kernel[2], stride[2], padding[4];
+    const void *x;           /* (batch, height, width, ceil(c / 64)) words */
+    const uint64_t *minimum; /* ceil(c / 64) words: a channel whose bit is 1 takes the minimum; NULL: none does */
+    void *out;               /* (batch, out_height, out_width, ceil(c / 64)) words */
+    const ob_executor *executor;
+} ob_max_pool2d_call;
+OB_API ob_status ob_max_pool2d_output(const ob_max_pool2d_call *call, int64_t out[2]);
+OB_API ob_status ob_max_pool2d(const ob_max_pool2d_call *call);
 
 /* ---- front doors ---------------------------------------------------------------------------------------------- */
 /* Registers the CPU kernels of the torch operators onebit::* through the C shim of the torch that is loaded in this

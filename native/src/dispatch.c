@@ -22,7 +22,8 @@ static const row table[] = {
 };
 enum { ROWS = sizeof table / sizeof table[0] };
 
-static const char *const op_names[OB_OP_COUNT] = {"pack", "unpack", "dense", "dense_u8"};
+static const char *const op_names[OB_OP_COUNT] = {"pack",   "unpack",    "dense",     "dense_u8",
+                                                  "conv2d", "conv2d_u8", "max_pool2d"};
 
 static _Atomic(const row *) active[OB_OP_COUNT], ran[OB_OP_COUNT];
 static atomic_int refused; /* the status of a wrong ONEBIT_ISA, until a good ob_force */
@@ -72,6 +73,13 @@ ob_status ob_resolve(ob_op op, ob_any_kernel **kernel) {
     atomic_store_explicit(&ran[op], r, memory_order_relaxed);
     *kernel = r->kernel;
     return OB_OK;
+}
+
+ob_status ob_resolve_inner(ob_op op, ob_any_kernel **kernel) {
+    pthread_once(&once, start);
+    const ob_status status = atomic_load(&refused);
+    if (!status) *kernel = atomic_load(&active[op])->kernel;
+    return status;
 }
 
 ob_status ob_kernel(int32_t index, ob_kernel_row *out) {

@@ -27,10 +27,45 @@ typedef struct ob_dense_part {
     int64_t row, rows, channel, channels;
 } ob_dense_part;
 
+/* A convolution after its checks. Its rows are output pixels: pixel (b, oy, ox) is row (b * out_height + oy) *
+ * out_width
+ * + ox. Its window starts at dense.x + b * image_bytes + oy * stride_y + ox * stride_x in the padded picture; all
+ * windows have their parts at the same distances from their start. Then y = factor * (the kernel's sum) +
+ * base[(class_y[oy] + class_x[ox]) * base_step + channel] where the kernel's sum is popcount(x ^ w) or the sum of p *
+ * w, with zeros outside of the picture. */
+typedef struct ob_conv2d_job {
+    ob_dense_job dense; /* k: taps * channels of a group; words: taps * slots; weights: see conv_weights.h */
+    int64_t out_height, out_width;
+    int64_t image_bytes, stride_y, stride_x;
+    int64_t taps_y, taps_x, tap_y, tap_x; /* the kernel's size; tap (i, j) starts at i * tap_y + j * tap_x */
+    int64_t pixel_words;                  /* ceil(c / 64) */
+    int64_t group_c, group_n, slots;      /* channels of a group; words that the channels of one group touch, at most */
+    int plain;            /* 16 neighbouring output channels always have one group, which has whole words */
+    const int64_t *steps; /* if plain: where each word (conv2d) or each 4 bytes (conv2d_u8) of a window starts */
+    int64_t step_count;
+    const unsigned char *bytes; /* conv2d_u8, if plain: [ceil(n / 16)][steps][16][4] of +-unit, or 0 past a run */
+    int32_t bytes_factor;       /* factor / unit */
+    const int32_t *base;
+    const int32_t *class_y, *class_x; /* class_y is multiplied by the number of horizontal classes */
+    int64_t base_step;
+    int32_t factor;
+} ob_conv2d_job;
+
+typedef struct ob_max_pool2d_job {
+    int64_t height, width, words, out_height, out_width;
+    int64_t kernel[2], stride[2], top, left;
+    const unsigned char *x, *minimum; /* minimum: `words` words, or NULL */
+    unsigned char *out;
+} ob_max_pool2d_job;
+
 typedef void ob_pack_kernel(const float *x, int64_t rows, int64_t k, uint64_t *words);
 typedef void ob_unpack_kernel(const uint64_t *words, int64_t rows, int64_t k, float *x);
 typedef void ob_dense_kernel(const ob_dense_job *job, const ob_dense_part *part);
 typedef ob_dense_kernel ob_dense_u8_kernel;
+typedef void ob_conv2d_kernel(const ob_conv2d_job *job, const ob_dense_part *part);
+typedef ob_conv2d_kernel ob_conv2d_u8_kernel;
+/* Output rows [row, row + rows) of the pictures of the batch, one below the other. */
+typedef void ob_max_pool2d_kernel(const ob_max_pool2d_job *job, int64_t row, int64_t rows);
 
 #define OB_KERNEL(op, isa, needs) ob_##op##_kernel ob_##op##_##isa;
 #include "kernels.def"

@@ -9,13 +9,18 @@ static const char *const sentences[OB_STATUS_COUNT] = {
     [OB_ERROR_SIZE] = "a size is negative, or zero where it must not be, or so large that the result would overflow",
     [OB_ERROR_OUTPUT] = "the epilogue names no known output kind, or lacks an array that its kind needs",
     [OB_ERROR_DIRECTION] = "a direction of the bits epilogue is neither +1 nor -1",
-    [OB_ERROR_WEIGHTS] = "the weights were not made by ob_weights_pack, or were made for another n or k",
+    [OB_ERROR_WEIGHTS] = "the weights were not made by ob_weights_pack (for a convolution: ob_conv_weights_pack), or "
+                         "were made for other sizes",
     [OB_ERROR_WORKSPACE] = "the workspace is NULL, or smaller than the operator's workspace function asks for",
     [OB_ERROR_ISA_UNKNOWN] = "no kernel is called by that instruction set's name",
     [OB_ERROR_ISA_ABSENT] = "this CPU or its operating system lacks the forced instruction set",
     [OB_ERROR_OP_UNKNOWN] = "no operator of the kernel table has that name",
     [OB_ERROR_THREADS] = "the number of threads is below 1 or above 1024",
     [OB_ERROR_TORCH] = "torch is not loaded, or lacks a function of its C shim, or refused a registration",
+    [OB_ERROR_WINDOW] = "a kernel, stride or dilation is below 1, or a padding is negative (in pooling: not below the "
+                        "kernel), or the window does not fit into the padded picture",
+    [OB_ERROR_GROUPS] = "groups is below 1, or does not divide both the input and the output channels",
+    [OB_ERROR_PAD_VALUE] = "the pad value is neither -1, 0 nor +1",
 };
 
 const char *ob_status_text(ob_status status) {

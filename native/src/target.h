@@ -21,12 +21,15 @@
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define OB_UNROLL
 #define OB_UNROLL_BY_4
+#define OB_NO_UNROLL
 #elif defined(__clang__)
 #define OB_UNROLL OB_PRAGMA(clang loop unroll(full))
 #define OB_UNROLL_BY_4 OB_PRAGMA(clang loop unroll_count(4))
+#define OB_NO_UNROLL OB_PRAGMA(clang loop unroll(disable))
 #else
 #define OB_UNROLL OB_PRAGMA(GCC unroll 32)
 #define OB_UNROLL_BY_4 OB_PRAGMA(GCC unroll 4)
+#define OB_NO_UNROLL OB_PRAGMA(GCC unroll 1)
 #endif
 
 /* A sum that must be added up in the order written: compilers that reassociate an unrolled chain of integer additions

@@ -27,6 +27,18 @@ uint32_t ob_cpu(void) {
     void ob_dense_u8_##isa(const ob_dense_job *job, const ob_dense_part *part) { \
         (void)job, (void)part;                                                   \
     }
+#define STUB_conv2d(isa)                                                        \
+    void ob_conv2d_##isa(const ob_conv2d_job *job, const ob_dense_part *part) { \
+        (void)job, (void)part;                                                  \
+    }
+#define STUB_conv2d_u8(isa)                                                        \
+    void ob_conv2d_u8_##isa(const ob_conv2d_job *job, const ob_dense_part *part) { \
+        (void)job, (void)part;                                                     \
+    }
+#define STUB_max_pool2d(isa)                                                            \
+    void ob_max_pool2d_##isa(const ob_max_pool2d_job *job, int64_t row, int64_t rows) { \
+        (void)job, (void)row, (void)rows;                                               \
+    }
 #define OB_KERNEL(op, isa, needs) STUB_##op(isa)
 #include "kernels.def"
 

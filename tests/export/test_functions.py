@@ -10,7 +10,8 @@ import torch
 from onnx import helper, numpy_helper
 
 from onebit import bits
-from onebit.bits import _reference
+from onebit.bits import _reference, _reference_conv
+from onebit.bits._window import Padding, Window
 from onebit.export._functions import IR_VERSION, OPSET, functions
 from onebit.export._operators import DOMAIN, DOMAIN_VERSION, OPERATORS, Operator
 
@@ -115,3 +116,56 @@ def test_pack_and_unpack_definitions_are_the_convention(k, lead):
     np.testing.assert_array_equal(run("Pack", x.numpy(), {}, onnx.TensorProto.UINT8), as_bytes(packed))
     got = run("Unpack", as_bytes(packed), {}, onnx.TensorProto.FLOAT, k=k)
     np.testing.assert_array_equal(got, bits.unpack(packed).numpy())
+
+
+CONV = [operator for operator in OPERATORS if operator.is_conv]
+WINDOWS = {  # kernel, stride, padding, dilation; the image; c, n, groups
+    "same": (Window((3, 3), padding=Padding(1, 1, 1, 1)), (2, 5, 4), 65, 70, 1),
+    "awkward": (Window((2, 3), (2, 1), Padding(0, 2, 1, 3), (1, 2)), (1, 4, 7), 6, 4, 2),
+    "depthwise": (Window((3, 3), (2, 2), Padding(1, 0, 1, 0)), (3, 5, 5), 5, 10, 5),
+    "larger than the image": (Window((5, 5), padding=Padding(2, 2, 2, 2)), (1, 2, 2), 3, 1, 1),
+    "empty batch": (Window((3, 3)), (0, 5, 4), 3, 5, 1),
+}
+
+
+def check_conv(operator: Operator, case: str, pad: int, level=LEVELS[-1]) -> None:
+    window, image, c, n, groups = WINDOWS[case]
+    x, _, channels = operands(operator, image, n, c)
+    w = bits.pack(torch.randn(n, *window.kernel, c // groups, generator=torch.Generator().manual_seed(n)))
+    moved = {"multiplier": 2, "offset": -255} if operator.is_u8 else {}
+    expected = getattr(_reference_conv, operator.torch_name)(x, w, window, groups, pad, *moved.values(), *channels)
+    expected = as_bytes(expected) if isinstance(expected, bits.Packed) else expected.numpy()
+    names = zip(operator.constants, channels, strict=True)
+    constants = {"weights": as_bytes(w)} | {name: value.numpy() for name, value in names}
+    given = as_bytes(x) if isinstance(x, bits.Packed) else x.numpy()
+    lists = {name: list(getattr(window, name)) for name in ("kernel", "stride", "padding", "dilation")}
+    sizes = {"n": n, "c": c, **lists, "groups": groups, "pad_value": pad, **moved}
+    got = run(operator.onnx_name, given, constants, ELEMENT[operator.output], level, **sizes)
+    assert got.dtype == expected.dtype
+    np.testing.assert_array_equal(got, expected)
+
+
+@pytest.mark.parametrize("operator", CONV, ids=lambda operator: operator.onnx_name)
+@pytest.mark.parametrize("case", WINDOWS)
+@pytest.mark.parametrize("pad", [0, 1, -1])
+def test_conv2d_definition_is_the_reference(operator, case, pad):
+    check_conv(operator, case, pad)
+
+
+@pytest.mark.parametrize("operator", CONV, ids=lambda operator: operator.onnx_name)
+@pytest.mark.parametrize("level", LEVELS, ids=lambda level: level.name)
+def test_no_optimisation_level_changes_a_convolution(operator, level):
+    check_conv(operator, "awkward", -1, level)
+
+
+@pytest.mark.parametrize("level", LEVELS, ids=lambda level: level.name)
+@pytest.mark.parametrize("batch", [0, 1, 3])
+@pytest.mark.parametrize("c", [1, 64, 70])
+def test_max_pool2d_definition_is_the_reference(level, batch, c):
+    generator = torch.Generator().manual_seed(c)
+    x, minimum = bits.pack(torch.randn(batch, 5, 7, c, generator=generator)), bits.pack(torch.randn(c))
+    window = Window((3, 2), (2, 3), Padding(1, 2, 0, 1))
+    expected = _reference_conv.max_pool2d(x, window, minimum.words)
+    sizes = {"c": c, "kernel": [3, 2], "stride": [2, 3], "padding": [1, 2, 0, 1]}
+    got = run("MaxPool2d", as_bytes(x), {"minimum": as_bytes(minimum)}, onnx.TensorProto.UINT8, level, **sizes)
+    np.testing.assert_array_equal(got, as_bytes(expected))

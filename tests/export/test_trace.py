@@ -37,7 +37,21 @@ def test_methods_and_modules_are_refused():
 
 def test_packed_bits_are_never_read_as_numbers():
     with pytest.raises(ConversionError, match="takes numbers, but pack_default gives packed bits"):
-        model(lambda graph, x: graph.call_function(aten.reshape.default, (packed(graph, x), [-1, 2])))
+        model(lambda graph, x: graph.call_function(aten.relu.default, (packed(graph, x),)))
+
+
+def test_regrouped_words_stay_packed_and_their_tails_become_signs():
+    def build(features):
+        def inner(graph, x):
+            images = graph.call_function(aten.reshape.default, (x, [-1, 2, 2, 70]))
+            words = graph.call_function(aten.flatten.using_ints, (packed(graph, images), 1))
+            return graph.call_function(onebit.unpack.default, (words, features))
+
+        return inner
+
+    assert model(build(2 * 2 * 128), features=280).values["unpack_default"].shape == (512,)
+    with pytest.raises(ConversionError, match="has k=280, but flatten_using_ints gives 512 bits"):
+        model(build(280), features=280)
 
 
 def test_numbers_are_never_read_as_packed_bits():

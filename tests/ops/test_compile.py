@@ -12,22 +12,44 @@ from onebit.bits import pack
 
 N, K = 70, 130
 NAMES = ["pack", "unpack", "pack_weights", "unpack_weights"]
-NAMES += [f"{family}_{output}" for family in ("dense", "dense_u8") for output in ("int32", "float", "bits")]
+FAMILIES = ("dense", "dense_u8", "conv2d", "conv2d_u8")
+NAMES += [f"{family}_{output}" for family in FAMILIES for output in ("int32", "float", "bits")]
+NAMES += ["pack_conv_weights", "unpack_conv_weights", "max_pool2d"]
 
 
 def arguments(name: str) -> tuple[object, ...]:
     x, rows = torch.randn(3, 2, K), pack(torch.randn(N, K)).words
     weights = (ops.pack_weights(rows, K), N, K)
+    if "conv" in name or "pool" in name:
+        return conv_arguments(name)
     plain = {"pack": (x,), "unpack": (pack(x).words, K), "pack_weights": (rows, K), "unpack_weights": weights}
     if name in plain:
         return plain[name]
     operand = torch.randint(0, 256, x.shape, dtype=torch.uint8) if "u8" in name else pack(x).words
-    epilogues = {
+    return (operand, *weights, *epilogue(name))
+
+
+def epilogue(name: str) -> tuple[torch.Tensor, ...]:
+    return {
         "int32": (),
         "float": (torch.randn(N), torch.randn(N)),
         "bits": (torch.zeros(N, dtype=torch.int32), torch.ones(N, dtype=torch.int8)),
-    }
-    return (operand, *weights, *epilogues[name.split("_")[-1]])
+    }[name.split("_")[-1]]
+
+
+def conv_arguments(name: str) -> tuple[object, ...]:
+    """Two groups, every list with values of its own, so that none can be taken for another."""
+    x, rows = pack(torch.randn(2, 7, 6, K)).words, pack(torch.randn(N, 3, 2, K // 2)).words
+    weights = ops.pack_conv_weights(rows, K, 2, [3, 2])
+    if name == "max_pool2d":
+        return x, K, [3, 2], [2, 1], [1, 2, 0, 1], pack(torch.randn(K)).words
+    if "weights" in name:
+        return (weights, N, K, 2, [3, 2]) if name.startswith("un") else (rows, K, 2, [3, 2])
+    sizes = (N, K, [3, 2], [2, 1], [1, 2, 0, 1], [1, 2], 2, -1)
+    if "u8" not in name:
+        return (x, weights, *sizes, *epilogue(name))
+    pixels = torch.randint(0, 256, (2, 7, 6, K), dtype=torch.uint8)
+    return (pixels, weights, *sizes, 2, -255, *epilogue(name))
 
 
 class Net(torch.nn.Module):
@@ -83,6 +105,59 @@ def test_the_compiled_network_is_one_graph_for_every_batch(public):
     for m in (4, 2, 33):
         assert torch.equal(compiled(batch(m)), net(batch(m)))
     assert len(graphs) == 1
+
+
+class ConvNet(torch.nn.Module):
+    """NCHW pixels -> bits -> pooled bits -> sums: any batch, height and width."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(3)
+        for layer, (n, c) in enumerate(((K, 3), (N, K))):
+            rows = pack(torch.randn(n, 3, 3, c, generator=generator)).words
+            self.register_buffer(f"weights{layer}", ops.pack_conv_weights(rows, c, 1, [3, 3]))
+        self.register_buffer("threshold", torch.randint(-9, 9, (K,), generator=generator, dtype=torch.int32))
+        self.register_buffer("direction", torch.ones(K, dtype=torch.int8))
+        self.register_buffer("minimum", pack(torch.randn(K, generator=generator)).words)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        same = ([3, 3], [1, 1], [1, 1, 1, 1], [1, 1], 1, 0)
+        x = x.permute(0, 2, 3, 1)
+        x = ops.conv2d_u8_bits(x, self.weights0, K, 3, *same, 2, -255, self.threshold, self.direction)
+        x = ops.max_pool2d(x, K, [2, 2], [2, 2], [0, 0, 0, 0], self.minimum)
+        return ops.conv2d_int32(x, self.weights1, N, K, *same)
+
+
+def pictures(batch: int, height: int, width: int) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(batch)
+    return torch.randint(0, 256, (batch, 3, height, width), dtype=torch.uint8, generator=generator)
+
+
+def test_the_compiled_conv_network_is_one_graph_for_every_size():
+    torch._dynamo.reset()
+    graphs = []
+
+    def backend(graph, inputs):
+        graphs.append(graph)
+        return graph
+
+    net = ConvNet()
+    compiled = torch.compile(net, fullgraph=True, dynamic=True, backend=backend)
+    for size in ((4, 6, 9), (2, 8, 5), (5, 13, 12)):
+        assert torch.equal(compiled(pictures(*size)), net(pictures(*size)))
+    assert len(graphs) == 1
+
+
+def test_the_conv_network_exports_with_dynamic_batch_height_and_width():
+    dim = torch.export.Dim
+    sizes = ({0: dim("batch"), 2: dim("height", min=4, max=99), 3: dim("width", min=4, max=99)},)
+    exported = torch.export.export(ConvNet(), (pictures(4, 6, 9),), dynamic_shapes=sizes)
+    file = io.BytesIO()
+    torch.export.save(exported, file)
+    file.seek(0)
+    loaded, net = torch.export.load(file).module(), ConvNet()
+    for size in ((4, 6, 9), (2, 8, 5), (5, 13, 12)):
+        assert torch.equal(loaded(pictures(*size)), net(pictures(*size)))
 
 
 @pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")  # torch's own, while it imports inductor

@@ -22,6 +22,18 @@ for family in ("dense", "dense_u8"):
     SCHEMAS[f"{family}_int32"] = sizes.format("int32") + ") -> Tensor"
     SCHEMAS[f"{family}_float"] = sizes.format("float") + ", Tensor scale, Tensor bias) -> Tensor"
     SCHEMAS[f"{family}_bits"] = sizes.format("bits") + ", Tensor threshold, Tensor direction) -> Tensor"
+CONV = "Tensor x, Tensor weights, int n, int c, int[] kernel, int[] stride, int[] padding, int[] dilation, int groups"
+for family, extra in (("conv2d", ", int pad_value"), ("conv2d_u8", ", int pad_value, int multiplier, int offset")):
+    for output, tensors in (("int32", ""), ("float", "scale bias"), ("bits", "threshold direction")):
+        channels = "".join(f", Tensor {name}" for name in tensors.split())
+        SCHEMAS[f"{family}_{output}"] = f"onebit::{family}_{output}({CONV}{extra}{channels}) -> Tensor"
+KERNEL = "int c, int groups, int[] kernel) -> Tensor"
+SCHEMAS |= {
+    "pack_conv_weights": f"onebit::pack_conv_weights(Tensor rows, {KERNEL}",
+    "unpack_conv_weights": f"onebit::unpack_conv_weights(Tensor weights, int n, {KERNEL}",
+    "max_pool2d": "onebit::max_pool2d(Tensor x, int c, int[] kernel, int[] stride, int[] padding, Tensor minimum) "
+    "-> Tensor",
+}
 
 CHAIN = """
 import torch

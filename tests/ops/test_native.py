@@ -12,17 +12,22 @@ from onebit import ops
 from onebit._errors import NativeError, OptionError, UnknownName
 from onebit.ops import native
 
-OPS = ["pack", "unpack", "dense", "dense_u8"]
+OPS = ["pack", "unpack", "dense", "dense_u8", "conv2d", "conv2d_u8", "max_pool2d"]
 
 
 def run_each(op: str) -> None:
     """One call of a native operator."""
     handle = ops.pack_weights(torch.zeros(2, 1, dtype=torch.int64), 5)
+    rows = torch.zeros(2, 1, 1, 1, dtype=torch.int64)
+    conv = (ops.pack_conv_weights(rows, 5, 1, [1, 1]), 2, 5, [1, 1], [1, 1], [0] * 4, [1, 1], 1, 0)
     calls = {
         "pack": lambda: ops.pack(torch.ones(1, 5)),
         "unpack": lambda: ops.unpack(torch.zeros(1, 1, dtype=torch.int64), 5),
         "dense": lambda: ops.dense_int32(torch.zeros(1, 1, dtype=torch.int64), handle, 2, 5),
         "dense_u8": lambda: ops.dense_u8_int32(torch.zeros(1, 5, dtype=torch.uint8), handle, 2, 5),
+        "conv2d": lambda: ops.conv2d_int32(rows, *conv),
+        "conv2d_u8": lambda: ops.conv2d_u8_int32(torch.zeros(2, 1, 1, 5, dtype=torch.uint8), *conv, 1, 0),
+        "max_pool2d": lambda: ops.max_pool2d(rows, 5, [1, 1], [1, 1], [0] * 4, torch.zeros(1, dtype=torch.int64)),
     }
     calls[op]()
 

@@ -8,9 +8,9 @@
  *    holds the same nibble of 32 channels. For each activation nibble v, the table {popcount(v ^ i)} is loaded and
  *    shuffled by the weights: vpshufb + vpaddb make 4 bits x 32 channels: 64 MAC per operation. Rearranging costs some
  *    6 operations per vector once for the ROWS_BLOCK rows of a block; widening the byte sums, 6 per 96.
- * Limit of the table way: two vpshufb per cycle (one on Intel before Ice Lake) and 3 to 4 vector ports: 256 MAC/cycle
- * on Zen, 192 on Intel's three ports less their share of address arithmetic. Bottleneck: those two operations, and the
- * front end: 16 vector operations need 6 loads and 8 scalar operations beside them.
+ * Limit of the table way: four vector ports with two vpshufb per cycle (Zen): 256 MAC/cycle; three ports (Intel): 192.
+ * Bottleneck: those two operations. 16 of them need 10 loads beside them: 2 vectors of weights, and for each of 4 rows
+ * an offset and its table. Widening, rearranging and finding the offsets add some 15 %.
  * Exact: bytes hold 3 words of counts (192), 16-bit sums hold one k block (1536), then int32. */
 #if defined(__x86_64__)
 #include <immintrin.h>

@@ -1,13 +1,7 @@
 /* dense_scalar.c: y = k - 2 * popcount(x ^ w), on any processor, in portable C. The oracle of the other kernels.
  * Limit: the popcount in shifts and masks, 12 operations for 64 MAC. */
 #include "../epilogue/epilogue_scalar.h"
-
-static uint64_t popcount(uint64_t v) {
-    v -= v >> 1 & 0x5555555555555555u;
-    v = (v & 0x3333333333333333u) + (v >> 2 & 0x3333333333333333u);
-    v = (v + (v >> 4)) & 0x0f0f0f0f0f0f0f0fu;
-    return v * 0x0101010101010101u >> 56;
-}
+#include "../popcount_scalar.h"
 
 void ob_dense_scalar(const ob_dense_job *job, const ob_dense_part *part) {
     for (int64_t row = part->row; row < part->row + part->rows; row++)
@@ -17,7 +11,7 @@ void ob_dense_scalar(const ob_dense_job *job, const ob_dense_part *part) {
             int32_t y[8];
             for (int64_t w = 0; w < job->words; w++, line += 64) {
                 const uint64_t word = ob_load_u64(x + 8 * w);
-                for (int c = 0; c < 8; c++) differ[c] += (uint32_t)popcount(word ^ ob_load_u64(line + 8 * c));
+                for (int c = 0; c < 8; c++) differ[c] += (uint32_t)ob_popcount(word ^ ob_load_u64(line + 8 * c));
             }
             for (int c = 0; c < 8; c++) y[c] = (int32_t)((uint32_t)job->k - 2 * differ[c]);
             ob_store_scalar(job, row, channel, y);

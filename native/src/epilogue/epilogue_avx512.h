@@ -14,8 +14,9 @@ OB_TARGET_BEGIN(OB_TARGET_AVX512VPOPCNT)
 /* The epilogue of channels [channel, channel + 16), loaded once for all rows of a tile. */
 typedef struct ob_finish_avx512 {
     __m512 scale_f32x16, bias_f32x16;
-    __m512i threshold_i32x16;
-    __mmask16 live, down; /* live: channel is below n; down: its direction is -1 */
+    __m512i threshold_i32x16,
+        down_i32x16; /* down: all ones where the direction is -1; the threshold is xored with it */
+    __mmask16 live;  /* channel is below n */
 } ob_finish_avx512;
 
 OB_INLINE ob_finish_avx512 ob_finish_load_avx512(const ob_dense_job *job, int64_t channel) {
@@ -26,8 +27,11 @@ OB_INLINE ob_finish_avx512 ob_finish_load_avx512(const ob_dense_job *job, int64_
         f.scale_f32x16 = _mm512_maskz_loadu_ps(f.live, e->scale + channel);
         f.bias_f32x16 = _mm512_maskz_loadu_ps(f.live, e->bias + channel);
     } else if (e->output == OB_OUTPUT_BITS) {
-        f.threshold_i32x16 = _mm512_maskz_loadu_epi32(f.live, e->threshold + channel);
-        f.down = _mm_movepi8_mask(_mm_maskz_loadu_epi8(f.live, e->direction + channel));
+        /* y > t is ~y < ~t. A direction's sign, spread over 32 bits, is the mask that does it. */
+        const __m128i direction_i8x16 = _mm_maskz_loadu_epi8(f.live, e->direction + channel);
+        const __m512i threshold_i32x16 = _mm512_maskz_loadu_epi32(f.live, e->threshold + channel);
+        f.down_i32x16 = _mm512_srai_epi32(_mm512_cvtepi8_epi32(direction_i8x16), 31);
+        f.threshold_i32x16 = _mm512_xor_si512(threshold_i32x16, f.down_i32x16);
     }
     return f;
 }
@@ -50,9 +54,9 @@ OB_INLINE void ob_store_avx512(const ob_dense_job *job, const ob_finish_avx512 *
         const __m512 scaled_f32x16 = _mm512_mul_ps(_mm512_cvtepi32_ps(y_i32x16), f->scale_f32x16);
         store16(out + channel * 4, f->live, _mm512_castps_si512(_mm512_add_ps(scaled_f32x16, f->bias_f32x16)));
     } else {
-        const __mmask16 below = _mm512_cmplt_epi32_mask(y_i32x16, f->threshold_i32x16);
-        const __mmask16 above = _mm512_cmpgt_epi32_mask(y_i32x16, f->threshold_i32x16);
-        const uint16_t minus = (uint16_t)(((below & ~f->down) | (above & f->down)) & f->live);
+        const __m512i turned_i32x16 = _mm512_xor_si512(y_i32x16, f->down_i32x16);
+        const __mmask16 below = _mm512_mask_cmplt_epi32_mask(f->live, turned_i32x16, f->threshold_i32x16);
+        const uint16_t minus = (uint16_t)below;
         memcpy(out + channel / 8, &minus, sizeof minus); /* inside the row: a row of bits is whole words */
     }
 }

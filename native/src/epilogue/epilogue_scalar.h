@@ -34,6 +34,7 @@ OB_INLINE void ob_store_scalar(const ob_dense_job *job, int64_t row, int64_t cha
 OB_INLINE void ob_clear_tail(const ob_dense_job *job, const ob_dense_part *part) {
     if (job->epilogue.output != OB_OUTPUT_BITS || part->channel + part->channels < job->n) return;
     const int64_t used = (job->n + 7) / 8;
+    if (used == job->out_bytes) return;
     for (int64_t row = part->row; row < part->row + part->rows; row++)
         memset(job->out + row * job->out_bytes + used, 0, (size_t)(job->out_bytes - used));
 }

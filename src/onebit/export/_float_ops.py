@@ -9,7 +9,7 @@ import torch
 from torch import fx
 
 from onebit._errors import ConversionError
-from onebit.export._nodes import label, source
+from onebit.export._nodes import integers, label, source
 
 if TYPE_CHECKING:
     from onebit.export._onnx import GraphWriter
@@ -41,8 +41,16 @@ def _clip(writer: GraphWriter, node: fx.Node) -> None:
 
 def _reshape(writer: GraphWriter, node: fx.Node) -> None:
     """Flatten, view and reshape: 0 copies the batch, so an empty batch works too (-1 would be ambiguous)."""
-    shape = torch.tensor([0, *writer.values[node.name].shape])
+    shape = torch.tensor([0, *writer.shape(node)])
     writer.add(node, "Reshape", [writer.name(source(node)), writer.constant(node, "shape", shape)])
+
+
+def _permute(writer: GraphWriter, node: fx.Node) -> None:
+    rank = len(writer.values[node.name].shape) + 1
+    axes = [axis % rank for axis in integers(node, 1, rank)]
+    if axes[0] != 0:
+        raise _refusal(node, f"moves the batch: dims={axes}; expected 0 first")
+    writer.add(node, "Transpose", [writer.name(source(node))], perm=axes)
 
 
 def _cast(writer: GraphWriter, node: fx.Node) -> None:
@@ -83,6 +91,7 @@ WRITERS: dict[str, Callable[[GraphWriter, fx.Node], None]] = {
     "aten.reshape.default": _reshape,
     "aten.view.default": _reshape,
     "aten._unsafe_view.default": _reshape,
+    "aten.permute.default": _permute,
     "aten.to.dtype": _cast,
     "aten._to_copy.default": _cast,
     "aten.argmax.default": _argmax,

@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from onebit.export._operators import DOMAIN, OPERATORS, Operator
+from onebit.export._operators import DOMAIN, LISTS, OPERATORS, Operator
 
 OPSET = 18
 IR_VERSION = 8
@@ -26,6 +26,10 @@ def function(operator: Operator) -> onnx.FunctionProto:
         _pack_body(body)
     elif operator.row == "unpack":
         _unpack_body(body)
+    elif operator.row == "max_pool2d":
+        _max_pool2d_body(body)
+    elif operator.is_conv:
+        _conv2d_body(body, operator)
     else:
         _dense_body(body, operator)
     return helper.make_function(
@@ -45,6 +49,11 @@ _DOC = {
     "unpack": "bytes (..., 8 * ceil(k / 64)) -> float (..., k) of -1 (bit 1) and +1 (bit 0).",
     "dense": "y[..., j] = sum over k of x[..., k] * w[j, k], both -1 or +1, packed; exact int32.",
     "dense_u8": "y[..., j] = sum over k of x[..., k] * w[j, k], x in 0..255, w -1 or +1, packed; exact int32.",
+    "conv2d": "y[b, i, j, o] = sum over taps and channels of the group of x * w, all -1 or +1, packed, NHWC and OHWI; "
+    "a padded place holds pad_value; exact int32. padding is top, bottom, left, right.",
+    "conv2d_u8": "As Conv2d for x in 0..255, which stands for multiplier * x + offset; pad_value is not scaled.",
+    "max_pool2d": "bytes (N, H, W, 8 * ceil(c / 64)): the greatest of -1 and +1 under the window, the smallest in "
+    "channels whose bit in minimum is 1; padded places never win. padding is top, bottom, left, right.",
 }
 _EPILOGUE_DOC = {
     "": "",
@@ -69,13 +78,18 @@ class _Body:
         return self.add("Constant", value=numpy_helper.from_array(np.asarray(value, dtype)))
 
     def attribute(self, attribute: str) -> str:
-        """The value of an integer attribute of the operator, as a tensor (1,)."""
-        scalar = f"{attribute}_{len(self.nodes)}"
-        node = helper.make_node("Constant", [], [scalar])
-        node.attribute.append(onnx.AttributeProto(name="value_int", type=onnx.AttributeProto.INT))
-        node.attribute[0].ref_attr_name = attribute
-        self.nodes.append(node)
+        """The value of an integer attribute of the operator, as a tensor (1,), or (count,) for a list of them."""
+        if attribute in LISTS:
+            return self.refer(self.add("Constant", name=f"{attribute}_{len(self.nodes)}"), value_ints=attribute)
+        scalar = self.refer(self.add("Constant", name=f"{attribute}_{len(self.nodes)}"), value_int=attribute)
         return self.add("Unsqueeze", scalar, self.constant([0], np.int64))
+
+    def refer(self, name: str, **references: str) -> str:
+        """Gives the node added last attributes that take their values from attributes of the operator."""
+        for attribute, operators in references.items():
+            kind = onnx.AttributeProto.INTS if operators in LISTS else onnx.AttributeProto.INT
+            self.nodes[-1].attribute.append(onnx.AttributeProto(name=attribute, type=kind, ref_attr_name=operators))
+        return name
 
 
 def _bits(body: _Body, packed: str, k: str) -> str:
@@ -129,18 +143,84 @@ def _dense_body(body: _Body, operator: Operator) -> None:
     # pairs of products are added in int16: 2 * 255 * 2 < 2^15.
     signs = body.add("Cast", _signs(body, "weights", k), to=onnx.TensorProto.INT8)
     w, w_zero = body.add("Transpose", signs, perm=[1, 0]), body.constant(1, np.int8)
-    name = "y" if operator.output == "int32" else "sum"
-    total = body.add("MatMulInteger", x, w, x_zero, w_zero, name=name)
-    if operator.output == "float":
+    _epilogue(body, operator, body.add("MatMulInteger", x, w, x_zero, w_zero))
+
+
+def _epilogue(body: _Body, operator: Operator, total: str) -> None:
+    """Exact sums (..., n) int32 -> the function's output y."""
+    if operator.output == "int32":
+        body.add("Identity", total, name="y")
+    elif operator.output == "float":
         scaled = body.add("Mul", body.add("Cast", total, to=onnx.TensorProto.FLOAT), "scale")
         body.add("Add", scaled, "bias", name="y")
-    elif operator.output == "bits":
+    else:
         rising = body.add(
             "Greater", body.add("Cast", "direction", to=onnx.TensorProto.INT32), body.constant(0, np.int32)
         )
         above = body.add("And", rising, body.add("GreaterOrEqual", total, "threshold"))
         below = body.add("And", body.add("Not", rising), body.add("LessOrEqual", total, "threshold"))
         _pack(body, body.add("Not", body.add("Or", above, below)), body.attribute("n"))
+
+
+def _padded(body: _Body, image: str, value: str) -> str:
+    """NHWC -> NCHW with `value`, a uint8 scalar, around it."""
+    # For all four axes, first their begins, then their ends. Pad's input `axes` would be shorter, but ONNX Runtime
+    # forgets it when it moves a Transpose across (seen on 1.31).
+    sides = body.add("Concat", body.attribute("padding"), body.constant([0], np.int64), axis=0)
+    pads = body.add("Gather", sides, body.constant([4, 0, 2, 4, 4, 1, 3, 4], np.int64))
+    whole = body.add("Pad", image, pads, value)
+    return body.add("Transpose", whole, perm=[0, 3, 1, 2])
+
+
+def _convolved(body: _Body, image: str, w: str, zero: str) -> str:
+    """Padded NCHW uint8 minus `zero`, convolved with w minus 1 -> NHWC int32; ConvInteger adds in int32."""
+    total = body.add("ConvInteger", image, w, zero, body.constant(1, np.uint8))
+    body.refer(total, strides="stride", dilations="dilation", group="groups")
+    return body.add("Transpose", total, perm=[0, 2, 3, 1])
+
+
+def _conv2d_body(body: _Body, operator: Operator) -> None:
+    """Signs are 0 and 2 with zero point 1, so that a padded place can hold -1, 0 or +1 as 0, 1 or 2."""
+    per_group = body.add("Div", body.attribute("c"), body.attribute("groups"))
+    w = body.add("Transpose", _signs(body, "weights", per_group), perm=[0, 3, 1, 2])
+    if operator.is_u8:
+        _epilogue(body, operator, _pixel_sums(body, w))
+        return
+    one = body.constant(1, np.int64)
+    level = body.add("Cast", body.add("Add", body.attribute("pad_value"), one), to=onnx.TensorProto.UINT8)
+    around = body.add("Squeeze", level, body.constant([0], np.int64))
+    image = _padded(body, _signs(body, "x", body.attribute("c")), around)
+    _epilogue(body, operator, _convolved(body, image, w, body.constant(1, np.uint8)))
+
+
+def _pixel_sums(body: _Body, w: str) -> str:
+    """multiplier * (p * w) + (offset - pad_value) * (inside * w) + pad_value * (1 * w), `*` within brackets a sum.
+
+    p is 0 and `inside` is 0 on the padding. The last two sums are the same for every picture: a batch of 1.
+    """
+    zero, one = body.constant(0, np.uint8), body.constant(1, np.uint8)
+    shape = body.add("Concat", body.constant([1], np.int64), body.add("Shape", "x", start=1), axis=0)
+    inside = body.add("Expand", one, shape)
+    maps = [_padded(body, "x", zero), _padded(body, inside, zero), _padded(body, inside, one)]
+    m, offset, pad = (
+        body.add("Cast", body.attribute(name), to=onnx.TensorProto.INT32)
+        for name in ("multiplier", "offset", "pad_value")
+    )
+    factors = m, body.add("Sub", offset, pad), pad
+    pixels, within, everywhere = (
+        body.add("Mul", factor, _convolved(body, image, w, zero)) for factor, image in zip(factors, maps, strict=True)
+    )
+    return body.add("Add", pixels, body.add("Add", within, everywhere))
+
+
+def _max_pool2d_body(body: _Body) -> None:
+    """MaxPool of 1 for the sign that wins (-1 where the minimum is taken), which padding with 0 never does."""
+    c, one, zero = body.attribute("c"), body.constant(1, np.uint8), body.constant(0, np.uint8)
+    lost = body.add("BitwiseXor", _bits(body, "x", c), _bits(body, "minimum", c))
+    image = _padded(body, body.add("BitwiseXor", lost, one), zero)
+    found = body.refer(body.add("MaxPool", image), kernel_shape="kernel", strides="stride")
+    still_lost = body.add("BitwiseXor", body.add("Transpose", found, perm=[0, 2, 3, 1]), one)
+    _pack(body, body.add("BitwiseXor", still_lost, _bits(body, "minimum", c)), c)
 
 
 def functions(used: set[str]) -> list[onnx.FunctionProto]:

@@ -13,7 +13,7 @@ import onebit
 from onebit._errors import ConversionError
 from onebit.export._float_ops import WRITERS
 from onebit.export._functions import IR_VERSION, OPSET, functions
-from onebit.export._nodes import buffer, integer, label, note, source
+from onebit.export._nodes import attributes, buffer, label, note, source
 from onebit.export._operators import BY_TARGET, DOMAIN, DOMAIN_VERSION, Operator
 from onebit.export._spec import InputSpec
 from onebit.export._trace import Value, trace
@@ -107,6 +107,10 @@ class GraphWriter:
         """ONNX's number for a dtype."""
         return int(_ELEMENT[dtype])
 
+    def shape(self, node: fx.Node) -> tuple[int, ...]:
+        """The shape of a node's value in the file, without the batch."""
+        return wire(self.values[node.name])[1]
+
     def graph(self) -> onnx.GraphProto:
         """The finished graph, with shapes on every edge."""
         inner = [n for n in self._module.graph.nodes if n.op == "call_function" and n is not self._result]
@@ -122,16 +126,18 @@ class GraphWriter:
         )
 
     def _write_operator(self, node: fx.Node, operator: Operator) -> None:
-        if not operator.is_dense:
-            sizes = {"k": integer(node, 1)} if operator.attributes else {}
-            self.add(node, operator.onnx_name, [self.name(source(node))], DOMAIN, **sizes)
-            return
-        n, k = integer(node, 2), integer(node, 3)
-        handle = source(node, 1)
-        rows = torch.ops.onebit.unpack_weights(buffer(self._module, handle), n, k)
-        weights = self._initializer(f"{handle.target}.value", rows.view(torch.uint8))
-        channels = [self.name(source(node, 4 + i)) for i in range(len(operator.constants))]
-        self.add(node, operator.onnx_name, [self.name(source(node)), weights, *channels], DOMAIN, n=n, k=k)
+        sizes = attributes(node, operator)
+        inputs = [self.name(source(node))]
+        if operator.has_weights:
+            handle = source(node, 1)
+            rows = unpacked(operator, buffer(self._module, handle), sizes)
+            inputs.append(self._initializer(f"{handle.target}.value", rows.view(torch.uint8)))
+        for index, role in enumerate(operator.constants, operator.first_constant):
+            constant = source(node, index)
+            words = role == "minimum"
+            value = buffer(self._module, constant)
+            inputs.append(self._initializer(f"{constant.target}.value", value.view(torch.uint8) if words else value))
+        self.add(node, operator.onnx_name, inputs, DOMAIN, **sizes)
 
     def _initializer(self, name: str, value: Tensor) -> str:
         if name not in self._initializers:
@@ -139,11 +145,21 @@ class GraphWriter:
         return name
 
     def _info(self, node: fx.Node) -> onnx.ValueInfoProto:
-        element, shape = _wire(self.values[node.name])
+        element, shape = wire(self.values[node.name])
         return helper.make_tensor_value_info(self.name(node), element, [BATCH, *shape])
 
 
-def _wire(value: Value) -> tuple[int, tuple[int, ...]]:
+def unpacked(operator: Operator, handle: Tensor, sizes: dict[str, Any]) -> Tensor:
+    """The rows of a weight handle, packed along their last dimension: int64 words."""
+    if operator.is_dense:
+        rows: Tensor = torch.ops.onebit.unpack_weights(handle, sizes["n"], sizes["k"])
+    else:
+        names = ("n", "c", "groups", "kernel")
+        rows = torch.ops.onebit.unpack_conv_weights(handle, *(sizes[name] for name in names))
+    return rows
+
+
+def wire(value: Value) -> tuple[int, tuple[int, ...]]:
     """Element type and shape in the file: packed words are 8 bytes each."""
     if value.bits is None:
         return int(_ELEMENT[value.dtype]), value.shape

@@ -14,8 +14,9 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from onebit._errors import ConversionError
 from onebit._registry import unknown_name
-from onebit.export._nodes import buffer, integer, label, source
-from onebit.export._operators import BY_TARGET, FLOAT_TARGETS
+from onebit.bits import WORD_BITS
+from onebit.export._nodes import attributes, buffer, label, source
+from onebit.export._operators import BY_TARGET, FLOAT_TARGETS, REGROUPING
 from onebit.export._spec import InputSpec
 
 _BATCH = 3  # not 1, which broadcasts, and not a size that a layer is likely to have
@@ -94,20 +95,33 @@ class _Tracer(fx.Interpreter):
                 f"{label(node)} ({node.target}): gives {got} for a batch of {_BATCH}; dimension 0 must stay the batch, "
                 "so write -1 for it where a shape is given."
             )
+        return Value(tuple(result.shape[1:]), result.dtype, self._bits(node, result))
+
+    def _bits(self, node: fx.Node, result: Tensor) -> int | None:
+        """How many signs each row of a packed result holds; None if it is not packed."""
         found = BY_TARGET.get(str(node.target))
-        bits = None
         if found is not None and found.gives_words:
-            bits = self.values[source(node).name].shape[-1] if found.row == "pack" else integer(node, 2)
-        return Value(tuple(result.shape[1:]), result.dtype, bits)
+            counts = attributes(node, found)[found.counts[1]] if found.counts[1] else None
+            return int(counts or self.values[source(node).name].shape[-1])
+        given = self.values[source(node).name] if str(node.target) in REGROUPING else None
+        if given is None or given.bits is None:
+            return None
+        # Words that come together keep their tail bits, which are 0: from here on these are signs, each of them +1.
+        return given.bits if result.shape[-1] == given.shape[-1] else WORD_BITS * int(result.shape[-1])
 
     def _check_packing(self, node: fx.Node) -> None:
         """Operators on packed bits take packed bits of their k; all others take numbers."""
         found = BY_TARGET.get(str(node.target))
         wanted = found is not None and found.takes_words
+        if str(node.target) in REGROUPING:
+            return
         for given in (n for n in node.all_input_nodes if n.name in self.values):
             bits = self.values[given.name].bits
             if (bits is not None) != wanted:
                 got, need = ("packed bits", "numbers") if bits is not None else ("numbers", "packed bits")
                 raise ConversionError(f"{label(node)} ({node.target}): takes {need}, but {label(given)} gives {got}.")
-            if found is not None and wanted and bits != (k := integer(node, 1 if found.row == "unpack" else 3)):
-                raise ConversionError(f"{label(node)}: has k={k}, but {label(given)} gives {bits} bits.")
+            if found is None or not wanted:
+                continue
+            name = found.counts[0]
+            if bits != (count := attributes(node, found)[name]):
+                raise ConversionError(f"{label(node)}: has {name}={count}, but {label(given)} gives {bits} bits.")

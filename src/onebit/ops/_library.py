@@ -53,6 +53,55 @@ class DenseCall(ctypes.Structure):
     ]
 
 
+Pair, Sides = c_int32 * 2, c_int32 * 4
+
+
+class ConvCall(ctypes.Structure):
+    """ob_conv2d_call: sizes, operands and scratch of one convolution."""
+
+    _fields_ = [
+        ("batch", c_int64),
+        ("height", c_int64),
+        ("width", c_int64),
+        ("c", c_int64),
+        ("n", c_int64),
+        ("kernel", Pair),
+        ("stride", Pair),
+        ("padding", Sides),
+        ("dilation", Pair),
+        ("groups", c_int32),
+        ("pad_value", c_int32),
+        ("multiplier", c_int32),
+        ("offset", c_int32),
+        ("x", c_void_p),
+        ("weights", c_void_p),
+        ("weights_bytes", c_size_t),
+        ("epilogue", POINTER(Epilogue)),
+        ("out", c_void_p),
+        ("workspace", c_void_p),
+        ("workspace_bytes", c_size_t),
+        ("executor", c_void_p),
+    ]
+
+
+class PoolCall(ctypes.Structure):
+    """ob_max_pool2d_call: sizes and operands of one pooling."""
+
+    _fields_ = [
+        ("batch", c_int64),
+        ("height", c_int64),
+        ("width", c_int64),
+        ("c", c_int64),
+        ("kernel", Pair),
+        ("stride", Pair),
+        ("padding", Sides),
+        ("x", c_void_p),
+        ("minimum", c_void_p),
+        ("out", c_void_p),
+        ("executor", c_void_p),
+    ]
+
+
 # Every function of the header: name -> (result, arguments). A library that lacks one is of another version.
 _FUNCTIONS = {
     "ob_status_text": (c_char_p, [c_int32]),
@@ -73,6 +122,16 @@ _FUNCTIONS = {
     "ob_dense": (c_int32, [POINTER(DenseCall)]),
     "ob_dense_u8_workspace": (c_size_t, [c_int64, c_int64, c_int64, c_int32]),
     "ob_dense_u8": (c_int32, [POINTER(DenseCall)]),
+    "ob_conv_weights_bytes": (c_size_t, [c_int64, c_int64, c_int32, Pair]),
+    "ob_conv_weights_pack": (c_int32, [c_void_p, c_int64, c_int64, c_int32, Pair, c_void_p, c_size_t]),
+    "ob_conv_weights_unpack": (c_int32, [c_void_p, c_size_t, c_int64, c_int64, c_int32, Pair, c_void_p]),
+    "ob_conv2d_output": (c_int32, [POINTER(ConvCall), POINTER(c_int64)]),
+    "ob_conv2d_workspace": (c_size_t, [POINTER(ConvCall), c_int32]),
+    "ob_conv2d": (c_int32, [POINTER(ConvCall)]),
+    "ob_conv2d_u8_workspace": (c_size_t, [POINTER(ConvCall), c_int32]),
+    "ob_conv2d_u8": (c_int32, [POINTER(ConvCall)]),
+    "ob_max_pool2d_output": (c_int32, [POINTER(PoolCall), POINTER(c_int64)]),
+    "ob_max_pool2d": (c_int32, [POINTER(PoolCall)]),
 }
 
 

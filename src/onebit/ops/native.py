@@ -36,7 +36,7 @@ def kernels() -> list[Kernel]:
 
 
 def operators() -> list[str]:
-    """The names of the dispatch table's operators ("pack", "unpack", "dense", "dense_u8")."""
+    """The names of the dispatch table's operators ("pack", "unpack", "dense", "dense_u8", "conv2d", ...)."""
     return list(dict.fromkeys(kernel.op for kernel in kernels()))
 
 

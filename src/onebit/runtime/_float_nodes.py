@@ -66,6 +66,10 @@ def _reshape(node: onnx.NodeProto, _: dict[str, Any], argument: Argument) -> Cal
     return torch.ops.aten.reshape.default, (argument(node, node.input[0]), [-1, *shape[1:].tolist()])
 
 
+def _permute(node: onnx.NodeProto, attributes: dict[str, Any], argument: Argument) -> Call:
+    return torch.ops.aten.permute.default, (argument(node, node.input[0]), list(attributes["perm"]))
+
+
 def _cast(node: onnx.NodeProto, attributes: dict[str, Any], argument: Argument) -> Call:
     if attributes["to"] not in _DTYPES:
         name = helper.tensor_dtype_to_string(attributes["to"])
@@ -97,6 +101,7 @@ _READERS: dict[str, tuple[Callable[[onnx.NodeProto, dict[str, Any], Argument], C
     "Relu": (_binary(_aten.relu.default), (1,), set()),
     "Clip": (_clip, (1, 2, 3), set()),
     "Reshape": (_reshape, (2,), set()),
+    "Transpose": (_permute, (1,), {"perm"}),
     "Cast": (_cast, (1,), {"to"}),
     "ArgMax": (_argmax, (1,), {"axis", "keepdims"}),
     "Gemm": (_linear, (2, 3), {"transB"}),

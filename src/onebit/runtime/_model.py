@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
 
 from onebit.export import write_onnx
-from onebit.export._nodes import buffer, integer, label, note, source
+from onebit.export._nodes import attributes, buffer, label, note, source
 from onebit.export._operators import BY_TARGET, Operator
 from onebit.export._spec import InputSpec
 from onebit.export._trace import Value, trace
@@ -92,17 +93,24 @@ class PackedModel(nn.Module):
             bits_in=_kind(given),
             bits_out=_kind(result),
             kernel=self.kernels()[found.row] if found else "torch",
-            macs=given.rows * n * k,
+            macs=result.rows * n * k,
             weight_bytes=weight_bytes,
             note=note(node),
         )
 
     def _sizes(self, node: fx.Node, found: Operator | None) -> tuple[int, int, int]:
-        if not (found.is_dense if found is not None else str(node.target) == _FLOAT_LAYER):
+        if not (found.has_weights if found is not None else str(node.target) == _FLOAT_LAYER):
             return 0, 0, 0
         weights = buffer(self.graph_module, source(node, 1))
-        n, k = (integer(node, 2), integer(node, 3)) if found else weights.shape
+        n, k = terms(attributes(node, found)) if found else weights.shape
         return n, k, weights.numel() * weights.element_size()
+
+
+def terms(sizes: dict[str, Any]) -> tuple[int, int]:
+    """Output channels, and the terms of each of their sums: k, or taps * channels of a group."""
+    if "k" in sizes:
+        return sizes["n"], sizes["k"]
+    return sizes["n"], sizes["kernel"][0] * sizes["kernel"][1] * (sizes["c"] // sizes["groups"])
 
 
 def _is_layer(node: fx.Node) -> bool:

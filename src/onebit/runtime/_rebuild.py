@@ -15,9 +15,9 @@ from torch import Tensor, fx, nn
 
 from onebit._errors import FormatError
 from onebit.export._functions import OPSET
-from onebit.export._operators import BY_ONNX_NAME, DOMAIN, DOMAIN_VERSION, Operator
+from onebit.export._operators import BY_ONNX_NAME, DOMAIN, DOMAIN_VERSION, LISTS, Operator
 from onebit.export._spec import InputSpec
-from onebit.ops import pack_weights
+from onebit.ops import pack_conv_weights, pack_weights
 from onebit.runtime import _float_nodes, _tensors
 from onebit.runtime._model import PackedModel
 
@@ -75,8 +75,9 @@ class _Rebuilder:
         self._graph = fx.Graph()
         self._root = nn.Module()
         self._found: dict[str, fx.Node] = {}
+        self._packed: set[fx.Node] = set()  # those that give packed words: bytes in the file, int64 here
         self._constants: dict[str, Tensor] = {}
-        self._handles: dict[tuple[str, int, int], fx.Node] = {}
+        self._handles: dict[tuple[str, ...], fx.Node] = {}
 
     def build(self) -> PackedModel:
         for tensor in self._onnx.initializer:
@@ -111,11 +112,16 @@ class _Rebuilder:
             target, arguments = self._read_operator(node, attributes)
         else:
             target, arguments = _float_nodes.read(node, attributes, self._argument)
+            if node.op_type == "Reshape" and arguments[0] in self._packed:
+                arguments = (arguments[0], _words_shape(node, arguments[1]))
         made = self._graph.create_node(
             "call_function", target, arguments, name=_safe(node.output[0].removesuffix(".out"))
         )
         made.meta["onebit"] = {"name": node.name or made.name, "note": node.doc_string}
         self._found[node.output[0]] = made
+        packed = node.op_type == "Reshape" and arguments[0] in self._packed
+        if packed or (node.domain == DOMAIN and BY_ONNX_NAME[node.op_type].gives_words):
+            self._packed.add(made)
 
     def _read_operator(self, node: onnx.NodeProto, sizes: dict[str, Any]) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         operator = BY_ONNX_NAME.get(node.op_type)
@@ -126,13 +132,15 @@ class _Rebuilder:
             raise FormatError(f"node {_label(node)} has inputs {list(node.input)}; expected {list(operator.inputs)}.")
         target = getattr(torch.ops.onebit, operator.torch_name).default
         arguments: list[Any] = [self._value(node, node.input[0])]
-        if operator.is_dense:
-            n, k = sizes["n"], sizes["k"]
-            arguments += [self._weights(node, n, k), n, k]
-            for role, name in zip(operator.constants, node.input[2:], strict=True):
-                arguments.append(self._channels(node, role, name, n))
-        elif operator.attributes:
-            arguments.append(sizes["k"])
+        if operator.has_weights:
+            arguments.append(self._weights(node, operator, sizes))
+        arguments += [sizes[name] for name in operator.attributes]
+        for role, name in zip(operator.constants, node.input[operator.first_attribute :], strict=True):
+            arguments.append(
+                self._minimum(node, name, sizes["c"])
+                if role == "minimum"
+                else self._channels(node, role, name, sizes["n"])
+            )
         return target, tuple(arguments)
 
     def _value(self, node: onnx.NodeProto, name: str) -> fx.Node:
@@ -151,12 +159,30 @@ class _Rebuilder:
             return self._constant(node, name)
         return self._found[name] if name in self._found else self._keep(name, self._constant(node, name))
 
-    def _weights(self, node: onnx.NodeProto, n: int, k: int) -> fx.Node:
+    def _weights(self, node: onnx.NodeProto, operator: Operator, sizes: dict[str, Any]) -> fx.Node:
         name = node.input[1]
-        if (name, n, k) not in self._handles:
-            rows = _tensors.words(self._constant(node, name), n, k, f"node {_label(node)}: {name!r}")
-            self._handles[name, n, k] = self._keep(name, pack_weights(rows, k))
-        return self._handles[name, n, k]
+        what, n = f"node {_label(node)}: {name!r}", sizes["n"]
+        key = (
+            name,
+            *(str(sizes[size]) for size in ("n", *(("k",) if operator.is_dense else ("c", "groups", "kernel")))),
+        )
+        if key not in self._handles:
+            value = self._constant(node, name)
+            if operator.is_dense:
+                handle = pack_weights(
+                    _tensors.words(value, (n,), sizes["k"], what, f"n={n} and k={sizes['k']}"), sizes["k"]
+                )
+            else:
+                c, groups, kernel = sizes["c"], sizes["groups"], sizes["kernel"]
+                text = f"n={n}, c={c}, groups={groups} and kernel={kernel}"
+                rows = _tensors.words(value, (n, *kernel), c // groups, what, text)
+                handle = pack_conv_weights(rows, c, groups, kernel)
+            self._handles[key] = self._keep(name, handle)
+        return self._handles[key]
+
+    def _minimum(self, node: onnx.NodeProto, name: str, c: int) -> fx.Node:
+        words = _tensors.words(self._constant(node, name), (), c, f"node {_label(node)}: {name!r}", f"c={c}")
+        return self._found[name] if name in self._found else self._keep(name, words)
 
     def _channels(self, node: onnx.NodeProto, role: str, name: str, n: int) -> fx.Node:
         value = self._constant(node, name)
@@ -176,11 +202,29 @@ class _Rebuilder:
 
 
 def _check_sizes(node: onnx.NodeProto, operator: Operator, sizes: dict[str, Any]) -> None:
-    wrong = set(sizes) != set(operator.attributes) or not all(isinstance(v, int) and v > 0 for v in sizes.values())
-    if wrong:
+    """The attributes are there and are integers; what values they may have is the operator's to say."""
+    if set(sizes) != set(operator.attributes) or not all(_is_size(name, value) for name, value in sizes.items()):
         raise FormatError(
             f"node {_label(node)} has attributes {sizes}; expected positive integers {operator.attributes}."
         )
+
+
+def _is_size(name: str, value: Any) -> bool:
+    if name in LISTS:
+        least = 0 if name == "padding" else 1
+        return (
+            isinstance(value, list)
+            and len(value) == LISTS[name]
+            and all(isinstance(v, int) and v >= least for v in value)
+        )
+    return isinstance(value, int) and (value > 0 or name in ("pad_value", "multiplier", "offset"))
+
+
+def _words_shape(node: onnx.NodeProto, shape: list[int]) -> list[int]:
+    """The shape of packed bytes as that of words."""
+    if shape[-1] % 8:
+        raise FormatError(f"node {_label(node)} cuts packed words apart: its shape {shape} is not in words of 8 bytes.")
+    return [*shape[:-1], shape[-1] // 8]
 
 
 def _label(node: onnx.NodeProto) -> str:

@@ -28,14 +28,14 @@ def read(tensor: onnx.TensorProto) -> Tensor:
         raise FormatError(f"initializer {tensor.name!r} is damaged: {error}") from error
 
 
-def words(value: Tensor, n: int, k: int, what: str) -> Tensor:
-    """Weights (n, 8 * W) bytes -> (n, W) words; the bits past k must be 0, or every sum would be off."""
-    expected = (n, 8 * words_for(k))
+def words(value: Tensor, lead: tuple[int, ...], k: int, what: str, sizes: str) -> Tensor:
+    """Packed bytes (*lead, 8 * W) -> (*lead, W) words; the bits past k must be 0, or every sum would be off."""
+    expected = (*lead, 8 * words_for(k))
     if value.dtype != torch.uint8 or tuple(value.shape) != expected:
         got = f"{value.dtype} {tuple(value.shape)}"
-        raise FormatError(f"{what} is {got}; n={n} and k={k} need torch.uint8 {expected}.")
-    rows = value.view(torch.int64)
-    if k % 64 and bool((rows[:, -1] >> (k % 64) & ((1 << (64 - k % 64)) - 1)).any()):
+        raise FormatError(f"{what} is {got}; {sizes} need torch.uint8 {expected}.")
+    rows = value.contiguous().view(torch.int64)
+    if k % 64 and bool((rows[..., -1] >> (k % 64) & ((1 << (64 - k % 64)) - 1)).any()):
         raise FormatError(f"{what} has bits set past k={k} in its last word; they must be 0. The file is damaged.")
     return rows
 

@@ -1,0 +1,132 @@
+/* conv2d.c: ob_conv2d and ob_conv2d_u8: checks, the tables and the padded picture, then the output is shared out.
+ *
+ * A convolution is a dense product whose rows are windows. The picture is copied once with zeros around it (never
+ * unfolded: a window is a few runs of neighbouring words), so that a kernel addresses every window alike. A zero bit
+ * there counts as +1, a zero byte as nothing; what it should have counted depends only on which taps are outside. That
+ * makes few classes of pixels (nine for 3x3, padding 1), and for each class and channel one number, the base, puts it
+ * right: exact for every pad value and every output kind, and it also carries the offset of the bytes. */
+#include "conv2d_prepare.h"
+#include "conv_weights.h"
+#include "dispatch.h"
+#include "parts.h"
+#include "threads.h"
+
+enum {
+    TASK_MACS_BITS = 1 << 22, /* as in dense.c */
+    TASK_MACS_U8 = 1 << 19,
+};
+
+typedef struct shared_job {
+    ob_preparation ready;
+    ob_conv2d_kernel *kernel;
+    ob_cut cut;
+} shared_job;
+
+static void part_task(void *data, int64_t index) {
+    const shared_job *s = data;
+    const ob_dense_part part = ob_part_of(&s->cut, index);
+    s->kernel(&s->ready.job, &part);
+}
+
+/* Bytes of a stride or dilation, which can be anything, too large to multiply, where there is no second place. */
+static int64_t step_of(int64_t step, int64_t places, int64_t bytes) {
+    return places > 1 ? step * bytes : 0;
+}
+
+static ob_conv2d_job job_of(const ob_conv2d_call *call, const ob_conv2d_plan *p, unsigned char *work) {
+    const int64_t row_bytes = (p->x.before + p->x.size + p->x.after) * p->pixel_bytes;
+    const int64_t out_bytes = call->epilogue->output == OB_OUTPUT_BITS ? ob_parts(call->n, 64) * 8 : call->n * 4;
+    return (ob_conv2d_job){
+        .dense = {.n = call->n,
+                  .k = p->k,
+                  .words = p->taps * p->slots,
+                  .x = p->padded ? work + p->picture : call->x,
+                  .weights = (const unsigned char *)call->weights + OB_CONV_WEIGHTS_HEADER,
+                  .out = call->out,
+                  .out_bytes = out_bytes,
+                  .epilogue = *call->epilogue},
+        .out_height = p->y.out,
+        .out_width = p->x.out,
+        .image_bytes = (p->y.before + p->y.size + p->y.after) * row_bytes,
+        .stride_y = step_of(p->y.stride, p->y.out, row_bytes),
+        .stride_x = step_of(p->x.stride, p->x.out, p->pixel_bytes),
+        .taps_y = p->y.kernel,
+        .taps_x = p->x.kernel,
+        .tap_y = step_of(p->y.dilation, p->y.kernel, row_bytes),
+        .tap_x = step_of(p->x.dilation, p->x.kernel, p->pixel_bytes),
+        .pixel_words = ob_parts(call->c, 64),
+        .group_c = call->c / call->groups,
+        .group_n = call->n / call->groups,
+        .slots = p->slots,
+        .plain = p->plain,
+        .steps = (const int64_t *)(const void *)(work + p->places),
+        .step_count = p->steps,
+        .bytes = work + p->bytes,
+        .base = (const int32_t *)(const void *)(work + p->base),
+        .class_y = (const int32_t *)(const void *)(work + p->class_y),
+        .class_x = (const int32_t *)(const void *)(work + p->class_x),
+        .base_step = p->base_step,
+        .factor = p->u8 ? call->multiplier : -2,
+        .bytes_factor = p->unit == call->multiplier ? 1 : call->multiplier,
+    };
+}
+
+static ob_status run(const ob_conv2d_call *call, int u8) {
+    shared_job s;
+    ob_conv2d_plan *const plan = &s.ready.plan;
+    ob_any_kernel *kernel, *dense;
+    ob_status status = ob_conv2d_plan_make(call, u8, plan);
+    if (status) return status;
+    status = ob_conv_weights_check(call->weights, call->weights_bytes, call->n, call->c, call->groups, call->kernel);
+    if (status || (status = ob_epilogue_check(call->epilogue, call->n))) return status;
+    if ((status = ob_executor_check(call->executor))) return status;
+    if ((status = ob_resolve(u8 ? OB_OP_conv2d_u8 : OB_OP_conv2d, &kernel))) return status;
+    if ((status = ob_resolve_inner(OB_OP_dense, &dense))) return status;
+    if (call->batch == 0) return OB_OK;
+    if (!call->x || !call->out) return OB_ERROR_NULL;
+    if (!call->workspace || call->workspace_bytes < plan->total) return OB_ERROR_WORKSPACE;
+    s.kernel = (ob_conv2d_kernel *)kernel;
+    s.ready.dense = (ob_dense_kernel *)dense;
+    s.ready.work = (unsigned char *)call->workspace + (64 - (uintptr_t)call->workspace % 64) % 64;
+    s.ready.job = job_of(call, plan, s.ready.work);
+    s.ready.x = call->x;
+    s.ready.batch = call->batch;
+    ob_conv2d_prepare(&s.ready, call->executor);
+    ob_work work = {call->batch * plan->y.out * plan->x.out, call->n, plan->k, 1};
+    if (!plan->plain) work.k = s.ready.job.dense.words * 64;
+    work.x_bytes = ob_most(plan->picture_bytes / work.m, 1);
+    s.cut = ob_cut_output(&work, ob_executor_threads(call->executor), u8 ? TASK_MACS_U8 : TASK_MACS_BITS);
+    ob_run(call->executor, s.cut.parts, part_task, &s);
+    return OB_OK;
+}
+
+/* Everything is in one workspace that all threads share, so their number does not matter. */
+size_t ob_conv2d_workspace(const ob_conv2d_call *call, int32_t threads) {
+    ob_conv2d_plan plan;
+    (void)threads;
+    return ob_conv2d_plan_make(call, 0, &plan) ? 0 : plan.total;
+}
+
+size_t ob_conv2d_u8_workspace(const ob_conv2d_call *call, int32_t threads) {
+    ob_conv2d_plan plan;
+    (void)threads;
+    return ob_conv2d_plan_make(call, 1, &plan) ? 0 : plan.total;
+}
+
+ob_status ob_conv2d_output(const ob_conv2d_call *call, int64_t out[2]) {
+    ob_axis y, x;
+    if (!call || !out) return OB_ERROR_NULL;
+    const int32_t *pad = call->padding;
+    ob_status status = ob_axis_make(call->height, call->kernel[0], call->stride[0], pad, call->dilation[0], &y);
+    if (!status) status = ob_axis_make(call->width, call->kernel[1], call->stride[1], pad + 2, call->dilation[1], &x);
+    if (!status) out[0] = y.out, out[1] = x.out;
+    return status;
+}
+
+ob_status ob_conv2d(const ob_conv2d_call *call) {
+    return run(call, 0);
+}
+
+ob_status ob_conv2d_u8(const ob_conv2d_call *call) {
+    return run(call, 1);
+}

@@ -1,0 +1,164 @@
+/* conv2d_avx2.c: y = base - 2 * popcount(x ^ w) without a popcount instruction.
+ *
+ * 64 windows at a time are written one below the other (their words only, tens of KiB of stack), multiplied by
+ * ob_dense_avx2, which is described in dense_avx2.c, and the bases are added. Writing a window costs a load and a store
+ * per word, once for all output channels; the sums, a store and a load per output. So the limit and the bottleneck are
+ * those of the dense kernel: 64 MAC per vector operation.
+ *
+ * Groups that are not whole words, or whose outputs are no multiple of 16, and windows too long for the stack go line
+ * by line: each lane has its own word of the window and a mask; 12 operations for 4 lanes. */
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#include "../epilogue/epilogue_avx2.h"
+#include "lanes.h"
+#include "window.h"
+
+OB_TARGET_BEGIN(OB_TARGET_AVX2)
+
+enum {
+    PANEL = 64,
+    WINDOWS = 64,
+    WINDOW_WORDS = 8192, /* 64 KiB of stack */
+    LEAST_WINDOWS = 4,   /* ob_dense_avx2 shares its weights among that many rows */
+};
+
+/* ---- plain ---- */
+
+/* The words of windows [0, count) from `window` on, which moves along; the bases of channel 0 as well. */
+static void write_windows(const ob_conv2d_job *job, ob_window *window, int64_t count, int64_t group_bytes,
+                          unsigned char *to, const int32_t *base[WINDOWS]) {
+    for (int64_t r = 0; r < count; r++, ob_window_next(job, window)) {
+        base[r] = ob_window_base(job, window);
+        const unsigned char *from = window->x + group_bytes;
+        for (int64_t i = 0; i < job->step_count; i++, to += 8) memcpy(to, from + job->steps[i], 8);
+    }
+}
+
+/* `rows` windows x up to 64 channels of one group. */
+static void panel(const ob_conv2d_job *job, const unsigned char *windows, const int32_t *const base[WINDOWS],
+                  int64_t row, int64_t rows, int64_t channel, int64_t channels) {
+    _Alignas(64) int32_t sums[WINDOWS][PANEL];
+    const int64_t words = job->dense.words;
+    const ob_dense_job product = {.n = channels, /* and k = 0: the result is -2 * popcount(x ^ w) */
+                                  .words = words,
+                                  .x = windows,
+                                  .weights = ob_group(&job->dense, channel),
+                                  .out = (unsigned char *)sums,
+                                  .x_bytes = words * 8,
+                                  .out_bytes = sizeof sums[0],
+                                  .epilogue = {.output = OB_OUTPUT_INT32}};
+    const ob_dense_part part = {0, rows, 0, channels};
+    ob_dense_avx2(&product, &part);
+    for (int64_t c = 0; c < channels; c += 8) {
+        const ob_finish_avx2 finish = ob_finish_load_avx2(&job->dense, channel + c);
+        for (int64_t r = 0; r < rows; r++) {
+            const __m256i sum_i32x8 = _mm256_load_si256((const void *)&sums[r][c]);
+            const __m256i base_i32x8 = _mm256_loadu_si256((const void *)(base[r] + channel + c));
+            ob_store_avx2(&job->dense, &finish, row + r, channel + c, _mm256_add_epi32(base_i32x8, sum_i32x8));
+        }
+    }
+}
+
+/* Channels [channel, end) of one group. */
+static void group(const ob_conv2d_job *job, const ob_dense_part *part, int64_t channel, int64_t end) {
+    _Alignas(64) unsigned char windows[8 * WINDOW_WORDS];
+    const int32_t *base[WINDOWS];
+    const int64_t group_bytes = channel / job->group_n * job->group_c / 8;
+    int64_t block = WINDOW_WORDS / job->dense.words;
+    block = block < WINDOWS ? block / LEAST_WINDOWS * LEAST_WINDOWS : WINDOWS;
+    ob_window window = ob_window_at(job, part->row);
+    for (int64_t row = 0; row < part->rows; row += block) {
+        const int64_t rows = part->rows - row < block ? part->rows - row : block;
+        write_windows(job, &window, rows, group_bytes, windows, base);
+        for (int64_t c = channel; c < end; c += PANEL)
+            panel(job, windows, base, part->row + row, rows, c, end - c < PANEL ? end - c : PANEL);
+    }
+}
+
+static void plain(const ob_conv2d_job *job, const ob_dense_part *part) {
+    const int64_t part_end = part->channel + part->channels;
+    for (int64_t channel = part->channel; channel < part_end;) {
+        const int64_t group_end = (channel / job->group_n + 1) * job->group_n;
+        const int64_t end = group_end < part_end ? group_end : part_end;
+        group(job, part, channel, end);
+        channel = end;
+    }
+}
+
+/* ---- lane by lane ---- */
+
+OB_INLINE __m256i counts(__m256i v_u8x32) {
+    const __m256i counts_u8x32 = _mm256_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4, 0, 1, 1, 2, 1, 2, 2,
+                                                  3, 1, 2, 2, 3, 2, 3, 3, 4);
+    const __m256i nibble = _mm256_set1_epi8(0x0f);
+    const __m256i low = _mm256_shuffle_epi8(counts_u8x32, _mm256_and_si256(v_u8x32, nibble));
+    const __m256i high = _mm256_shuffle_epi8(counts_u8x32, _mm256_and_si256(_mm256_srli_epi16(v_u8x32, 4), nibble));
+    return _mm256_sad_epu8(_mm256_add_epi8(low, high), _mm256_setzero_si256());
+}
+
+/* One slot of 8 channels: in which word of a pixel each lane has it, and which of its bits count. */
+typedef struct lanes {
+    __m256i at_i64x4[2], mask_u64x4[2];
+} lanes;
+
+static void lanes_load(const ob_conv2d_job *job, int64_t channel, int64_t slot, lanes *to) {
+    int64_t at[8];
+    uint64_t mask[8];
+    for (int c = 0; c < 8; c++) {
+        const ob_lane lane = ob_lane_of(job, channel + c);
+        at[c] = ob_lane_bytes(job, &lane, slot), mask[c] = ob_lane_mask(&lane, slot);
+    }
+    for (int half = 0; half < 2; half++) {
+        to->at_i64x4[half] = _mm256_loadu_si256((const void *)(at + 4 * half));
+        to->mask_u64x4[half] = _mm256_loadu_si256((const void *)(mask + 4 * half));
+    }
+}
+
+/* The places of one slot in which a window differs from a line's channels. */
+OB_INLINE void count(const ob_conv2d_job *job, const unsigned char *x, const unsigned char *w, const lanes *l,
+                     __m256i differ_u64x4[2]) {
+    for (int64_t i = 0; i < job->taps_y; i++)
+        for (int64_t j = 0; j < job->taps_x; j++, w += 64 * job->slots)
+            for (int half = 0; half < 2; half++) {
+                const void *const tap = x + i * job->tap_y + j * job->tap_x;
+                const __m256i x_u64x4 = _mm256_i64gather_epi64(tap, l->at_i64x4[half], 1);
+                const __m256i w_u64x4 = _mm256_loadu_si256((const void *)(w + 32 * half));
+                const __m256i d_u64x4 = _mm256_and_si256(_mm256_xor_si256(x_u64x4, w_u64x4), l->mask_u64x4[half]);
+                differ_u64x4[half] = _mm256_add_epi64(differ_u64x4[half], counts(d_u64x4));
+            }
+}
+
+static void lane_by_lane(const ob_conv2d_job *job, const ob_dense_part *part) {
+    for (int64_t channel = part->channel; channel < part->channel + part->channels; channel += 8) {
+        const unsigned char *line = ob_group(&job->dense, channel);
+        const ob_finish_avx2 finish = ob_finish_load_avx2(&job->dense, channel);
+        lanes first, later;
+        lanes_load(job, channel, 0, &first);
+        ob_window window = ob_window_at(job, part->row);
+        for (int64_t row = part->row; row < part->row + part->rows; row++, ob_window_next(job, &window)) {
+            __m256i differ_u64x4[2] = {_mm256_setzero_si256(), _mm256_setzero_si256()};
+            count(job, window.x, line, &first, differ_u64x4);
+            for (int64_t slot = 1; slot < job->slots; slot++) {
+                lanes_load(job, channel, slot, &later);
+                count(job, window.x, line + 64 * slot, &later, differ_u64x4);
+            }
+            /* The low halves of 4 + 4 lanes, then the order that shuffle_ps mixed is put right. */
+            const __m256 a = _mm256_castsi256_ps(differ_u64x4[0]), b = _mm256_castsi256_ps(differ_u64x4[1]);
+            const __m256i mixed_u32x8 = _mm256_castps_si256(_mm256_shuffle_ps(a, b, 0x88));
+            const __m256i twice_u32x8 = _mm256_slli_epi32(_mm256_permute4x64_epi64(mixed_u32x8, 0xd8), 1);
+            const __m256i base_i32x8 = _mm256_loadu_si256((const void *)(ob_window_base(job, &window) + channel));
+            ob_store_avx2(&job->dense, &finish, row, channel, _mm256_sub_epi32(base_i32x8, twice_u32x8));
+        }
+    }
+}
+
+void ob_conv2d_avx2(const ob_conv2d_job *job, const ob_dense_part *part) {
+    const int fits = job->dense.words <= WINDOW_WORDS / LEAST_WINDOWS;
+    (job->plain && fits ? plain : lane_by_lane)(job, part);
+    ob_clear_tail(&job->dense, part);
+}
+
+OB_TARGET_END
+
+#endif
