@@ -89,8 +89,8 @@ format: setup   ## let the formatters have their way
 	ruff format .
 	clang-format -i $(CFILES)
 
-bench: build-native  ## measure the kernels on this machine, as ratios in one run
-	$(BIN)/python benchmarks/dense.py
+bench: setup    ## measure the kernels beside this CPU's peaks and other engines; rows go to benchmarks/results
+	for kind in gemm conv model; do $(BIN)/onebit bench $$kind --peers --save benchmarks/results || exit 1; done
 
 clean:          ## remove what was built, keep .venv
 	rm -rf build dist

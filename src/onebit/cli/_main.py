@@ -18,9 +18,9 @@ from typing import NoReturn
 import onebit
 from onebit._errors import OnebitError, OptionError
 from onebit._registry import unknown_name
-from onebit.cli import _convert, _demo, _doctor, _eval, _summary, _train
+from onebit.cli import _bench, _convert, _demo, _doctor, _eval, _summary, _train
 
-COMMANDS = (_demo, _train, _eval, _convert, _summary, _doctor)
+COMMANDS = (_demo, _train, _eval, _convert, _summary, _bench, _doctor)
 
 
 class Parser(argparse.ArgumentParser):
@@ -33,7 +33,8 @@ class Parser(argparse.ArgumentParser):
     def _check_value(self, action: argparse.Action, value: str) -> None:
         """A value outside an option's choices (the commands among them) is an unknown name, with its near miss."""
         if action.choices is not None and value not in action.choices:
-            kind = "command" if action.dest == "command" else f"value of {action.option_strings[0]}"
+            owner = "/".join(action.option_strings) or action.metavar or action.dest
+            kind = "command" if action.dest == "command" else f"value of {owner}"
             raise unknown_name(kind, value, action.choices)
 
 

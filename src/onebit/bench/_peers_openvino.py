@@ -1,0 +1,65 @@
+"""OpenVINO's CPU plugin: float32, bfloat16, and int8 after quantization by NNCF."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from onebit.bench._float_onnx import float_onnx
+from onebit.bench._workload import Workload
+
+Run = Callable[[], object]
+
+
+def float32(workload: Workload, threads: int) -> Run:
+    """The network in float32, even where OpenVINO by itself would take bfloat16."""
+    return _compiled(_read(workload), workload, threads, "f32")
+
+
+def bf16(workload: Workload, threads: int) -> Run | None:
+    """The network in bfloat16; None on a CPU for which OpenVINO has no such kernels."""
+    import openvino
+
+    if "BF16" not in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        return None
+    return _compiled(_read(workload), workload, threads, "bf16")
+
+
+def int8(workload: Workload, threads: int) -> Run:
+    """The network quantized after training, calibrated on the workload's own input."""
+    import nncf
+    import openvino
+
+    nncf.set_log_level(logging.ERROR)
+    calibration = nncf.Dataset([{"x": workload.x.numpy()}])
+    with contextlib.redirect_stdout(io.StringIO()):  # its progress bars
+        model: openvino.Model = nncf.quantize(_read(workload), calibration, subset_size=1)
+    return _compiled(model, workload, threads, "f32")  # what is not quantized stays float32
+
+
+def _read(workload: Workload) -> Any:
+    import openvino
+
+    return openvino.Core().read_model(float_onnx(workload))
+
+
+def _compiled(model: Any, workload: Workload, threads: int, precision: str) -> Run:
+    import openvino
+
+    hints = {
+        "INFERENCE_PRECISION_HINT": precision,
+        "INFERENCE_NUM_THREADS": threads,
+        "NUM_STREAMS": 1,
+        "PERFORMANCE_HINT": "LATENCY",
+    }
+    request = openvino.Core().compile_model(model, "CPU", hints).create_infer_request()
+    request.set_tensor("x", openvino.Tensor(workload.x.numpy(), shared_memory=True))
+
+    def run() -> object:
+        request.infer()
+        return request.get_output_tensor(0).data
+
+    return run

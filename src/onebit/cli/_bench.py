@@ -1,0 +1,72 @@
+"""`onebit bench KIND`: how fast the kernels are here, beside this CPU's own peaks and other engines, in one run."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from onebit._errors import OptionError
+
+
+def add(commands: argparse._SubParsersAction[Any]) -> None:
+    """Add the command's parser."""
+    parser = commands.add_parser(
+        "bench",
+        help="measure the kernels beside this CPU's peaks and other engines",
+        description="Measures matrix products (gemm), convolutions (conv) or a whole network (model). Everything is "
+        "timed in turns in one run and told as medians, with the part that is reached of what this CPU can do at most.",
+    )
+    parser.add_argument("kind", metavar="KIND", help="what to measure: gemm, conv or model")
+    parser.add_argument(
+        "--shape",
+        metavar="SIZE",
+        type=int,
+        nargs="+",
+        action="append",
+        help="gemm: M N K; conv: BATCH CHANNELS SIZE; model: BATCH; may be given several times",
+    )
+    parser.add_argument("--threads", metavar="N", type=int, help="for all engines (default: what torch would take)")
+    parser.add_argument("--isa", metavar="NAME", help="force an instruction set, e.g. avx2 (default: the best)")
+    parser.add_argument("--peers", action="store_true", help="also torch, ONNX Runtime and OpenVINO, if installed")
+    parser.add_argument("--seconds", metavar="S", type=float, default=3.0, help="time for each shape (default: 3)")
+    parser.add_argument("--save", metavar="DIR", help="also keep the rows in DIR/<cpu>.jsonl")
+    parser.add_argument("--json", action="store_true", help="print a list of rows")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure and print."""
+    from onebit import bench
+    from onebit.ops import native
+
+    kind = bench.KINDS[args.kind]
+    threads = native.get_threads() if args.threads is None else args.threads
+    check(threads, args.seconds)
+    rows = []
+    with native.force(args.isa or native.forced()):
+        for shape in args.shape or kind.shapes:
+            workload = kind.workload(shape)
+            if not args.json and sys.stderr.isatty():
+                print(f"measuring {workload.name} {' x '.join(map(str, shape))} ...", file=sys.stderr)
+            rows.append(bench.measure(workload, threads=threads, peers=args.peers, seconds=args.seconds))
+    print(json.dumps([row.as_dict() for row in rows], indent=2) if args.json else bench.render(rows))
+    if args.save:
+        path = bench.save(rows, Path(args.save))
+        print(f"Kept in {path}.", file=sys.stderr)
+    return 0
+
+
+def check(threads: int, seconds: float) -> None:
+    """OptionError for threads that would share a CPU, or a time that is none."""
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if not 1 <= threads <= cpus:
+        raise OptionError(
+            f"--threads is {threads}; expected 1 to {cpus}, the CPUs that this process may use: threads that share one "
+            "measure the operating system."
+        )
+    if not 0 <= seconds <= 3600:
+        raise OptionError(f"--seconds is {seconds}; expected 0 to 3600.")
