@@ -23,11 +23,11 @@ def test_help_names_every_command(capsys):
         main(["--help"])
     assert stop.value.code == 0
     text = capsys.readouterr().out
-    for command in ("demo", "train", "eval", "convert", "summary", "doctor"):
+    for command in ("demo", "train", "eval", "convert", "summary", "doctor", "bench"):
         assert f"    {command} " in text
 
 
-@pytest.mark.parametrize("command", ["demo", "train", "eval", "convert", "summary", "doctor"])
+@pytest.mark.parametrize("command", ["demo", "train", "eval", "convert", "summary", "doctor", "bench"])
 def test_every_command_explains_itself(command, capsys):
     with pytest.raises(SystemExit) as stop:
         main([command, "--help"])
