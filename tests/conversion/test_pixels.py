@@ -38,7 +38,7 @@ def test_integral_maps_are_exact(
 ) -> None:
     found = pixel_map(*before_output(captured, function))
     assert found is not None
-    assert (found.slope, found.offset, len(found.reshapes)) == pytest.approx((slope, offset, reshapes))
+    assert (found.slope, found.offset, len(found.moves)) == pytest.approx((slope, offset, reshapes))
     p = torch.arange(256)
     if found.exact:
         assert torch.equal(found.slope * p + found.offset, slope * p + offset)

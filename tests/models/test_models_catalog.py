@@ -3,21 +3,31 @@ import torch
 
 from onebit import models
 from onebit._errors import UnknownName
-from onebit.nn import BinaryLinear
+from onebit.nn import BinaryConv2d, BinaryLinear
 
 MNIST = torch.zeros(2, 1, 28, 28, dtype=torch.uint8)
+CIFAR = torch.zeros(2, 3, 32, 32, dtype=torch.uint8)
+CONVOLUTIONS = {"widths": (4, 5, 6, 7, 8, 9), "hidden": (32, 32)}
+SMALL = {
+    "mlp": (MNIST, {"hidden": (32, 32)}),
+    "mlp-small": (MNIST, {}),
+    "cifar10-convnet": (CIFAR, CONVOLUTIONS),
+    "larq-vgg": (CIFAR, CONVOLUTIONS),
+}
 
 
 def test_the_names():
-    assert {"mlp", "mlp-small"} <= set(models.names())
+    assert set(SMALL) == set(models.names())
 
 
 @pytest.mark.parametrize("name", models.names())
 def test_every_model_scores_pictures_and_has_only_binary_weights(name):
-    model = models.create(name, **({"hidden": (32, 32)} if name == "mlp" else {})).eval()
-    assert model(MNIST).shape == (2, 10)
+    pictures, options = SMALL[name]
+    model = models.create(name, **options).eval()
+    assert model(pictures).shape == (2, 10)
     for module in model.modules():
         assert not isinstance(module, torch.nn.Linear) or isinstance(module, BinaryLinear)
+        assert not isinstance(module, torch.nn.Conv2d) or isinstance(module, BinaryConv2d)
 
 
 def test_unknown_model_suggests_the_near_miss():

@@ -1,7 +1,10 @@
-"""Channel functions: elementwise nodes behind a dense layer, run on integers of our choice.
+"""Channel functions: elementwise nodes behind a binary layer, run on integers of our choice.
 
 If every node behind a sum works on each number alone, with constants that depend on the channel only, then all of
 them together are a function f_c(y) of one integer per channel, and running the captured nodes on integers gives f.
+The nodes behind a convolution run on maps of one place. A max pool there has one number under its window and gives it
+back, so f is what the pooled network computes where all places of a window agree; `onebit.conversion._pools` says
+when that settles the pool as well.
 """
 
 from __future__ import annotations
@@ -15,12 +18,15 @@ from torch import Tensor, fx
 from onebit.conversion._graph import (
     LIKE,
     PACK,
+    TO_NCHW,
+    TO_NHWC,
     UNPACK,
     WHERE,
     aten,
     calls,
     constant,
     elementwise,
+    permutes,
     shape_of,
 )
 from onebit.conversion._sums import Sums
@@ -28,41 +34,55 @@ from onebit.conversion._sums import Sums
 Chain = list[fx.Node]
 
 
-def chain_behind(module: fx.GraphModule, dense: fx.Node) -> Chain:
-    """All nodes that are a function of one channel of dense (N, ..., n), in the order they run; dense is the first."""
-    chain, shape = [dense], shape_of(dense)
+def chain_behind(module: fx.GraphModule, layer: fx.Node) -> Chain:
+    """All nodes that are a function of one channel of a dense or conv2d node, in the order they run; it is the first.
+
+    Channels are the last dimension of the layer (N, ..., n), and dimension 1 behind a permute to NCHW.
+    """
+    chain, shape = [layer], shape_of(layer)
     if shape is None:
         return chain
-    found = {dense}
+    axes = {layer: len(shape) - 1}
     for node in module.graph.nodes:
-        if _keeps_channels(module, node, found, shape):
-            found.add(node)
+        axis = _channel_axis(module, node, axes)
+        if axis is not None:
+            axes[node] = axis
             chain.append(node)
     return chain
 
 
-def _keeps_channels(module: fx.GraphModule, node: fx.Node, found: set[fx.Node], shape: tuple[Any, ...]) -> bool:
-    inputs = node.all_input_nodes
-    if node.op != "call_function" or not any(source in found for source in inputs):
-        return False
+def _channel_axis(module: fx.GraphModule, node: fx.Node, axes: dict[fx.Node, int]) -> int | None:
+    """The dimension of node that is the layer's channels, None if node is no function of one channel."""
+    known = {axes[source] for source in node.all_input_nodes if source in axes}
+    if node.op != "call_function" or len(known) != 1:
+        return None
+    (axis,) = known
+    x, shape = node.args[0], shape_of(node)
     if calls(node, PACK):
-        return True
+        return axis if axis == len(shape_of(x) or ()) - 1 else None
     if calls(node, UNPACK):
-        return node.args[0] in found
-    if shape_of(node) != shape:
-        return False
-    if calls(node, aten.batch_norm.default, aten.prelu.default):  # their channels are dim 1, ours the last
-        return len(shape) == 2 and node.args[0] in found and all(s in found or s.op == "get_attr" for s in inputs)
+        return axis
+    if permutes(node, TO_NCHW) or permutes(node, TO_NHWC):
+        return (TO_NCHW if permutes(node, TO_NCHW) else TO_NHWC).index(axis)
+    if calls(node, aten.max_pool2d.default):
+        return 1 if axis == 1 and len(shape or ()) == 4 and x in axes else None
+    if shape is None or any(shape_of(source) != shape for source in node.all_input_nodes if source in axes):
+        return None
+    if calls(node, aten.batch_norm.default, aten.prelu.default):
+        constants = all(s in axes or s.op == "get_attr" for s in node.all_input_nodes)
+        return axis if axis == 1 and x in axes and constants else None
     if not elementwise(node):
-        return False
-    return all(source in found or _per_channel(constant(module, source), shape) for source in inputs)
+        return None
+    fits = all(source in axes or _per_channel(constant(module, source), shape, axis) for source in node.all_input_nodes)
+    return axis if fits else None
 
 
-def _per_channel(value: Tensor | None, shape: tuple[Any, ...]) -> bool:
-    """True for a constant that varies along the last dimension only."""
+def _per_channel(value: Tensor | None, shape: tuple[Any, ...], axis: int) -> bool:
+    """True for a constant that varies along the channels only."""
     if value is None or value.ndim > len(shape):
         return False
-    return value.numel() == 1 or (value.shape[-1] == value.numel() == shape[-1])
+    place = axis - len(shape)  # counted from the end, as broadcasting does
+    return value.numel() == 1 or (value.ndim >= -place and value.shape[place] == value.numel() == shape[axis])
 
 
 class ChannelFunction:
@@ -96,7 +116,7 @@ class ChannelFunction:
         if calls(node, PACK):  # a sign stays a number here; unpack then has nothing to do
             x = values[node.args[0]]  # type: ignore[index]
             return torch.where(x < 0, -1.0, 1.0)
-        if calls(node, UNPACK):
+        if calls(node, UNPACK, aten.max_pool2d.default):
             return values[node.args[0]]  # type: ignore[index]
         args = fx.node.map_arg(node.args, lambda n: self._operand(n, values))
         kwargs = {key: self._wide(value) for key, value in node.kwargs.items()}
@@ -132,6 +152,7 @@ _MONOTONE = frozenset(
         *(aten.relu.default, aten.hardtanh.default, aten.batch_norm.default, aten.sign.default),
         *(aten._to_copy.default, aten.to.dtype, aten.minimum.default, aten.maximum.default),
         *(aten.lt.Scalar, aten.le.Scalar, aten.gt.Scalar, aten.ge.Scalar),
+        *(aten.permute.default, aten.max_pool2d.default),  # of one number: itself
         *(PACK, UNPACK, *WHERE, *LIKE),
     }
 )

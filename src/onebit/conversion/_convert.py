@@ -37,11 +37,12 @@ def _packed(model: nn.Module, lowered: fx.GraphModule, spec: InputSpec) -> Packe
     try:
         return PackedModel(_bare(lowered), spec)
     except ConversionError as error:
-        notes = [n.meta["onebit"]["note"] for n in lowered.graph.nodes if "onebit" in n.meta]
-        unpacked = "Convolutions are not packed yet. " if any("convolutions" in note for note in notes) else ""
+        described = [node.meta["onebit"] for node in lowered.graph.nodes if "onebit" in node.meta]
+        reasons = [f"{one['name']} {one['note']}. " for one in described if one["note"].startswith("stays float")]
+        reasons += [f"{node.name}: {node.meta['refused']}. " for node in lowered.graph.nodes if "refused" in node.meta]
         raise ConversionError(
-            f"{type(model).__name__} holds an operator that packed networks lack. {unpacked}Convert the model without "
-            f"it and apply it to the packed network's output, as goes for softmax. {error}"
+            f"{type(model).__name__} holds an operator that packed networks lack. {''.join(reasons)}Convert the "
+            f"model without it and apply it to the packed network's output, as goes for softmax. {error}"
         ) from error
 
 

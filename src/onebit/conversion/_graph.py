@@ -15,6 +15,11 @@ PACK = torch.ops.onebit.pack.default
 UNPACK = torch.ops.onebit.unpack.default
 DENSE = {"float": torch.ops.onebit.dense_float.default, "bits": torch.ops.onebit.dense_bits.default}
 DENSE_U8 = {"float": torch.ops.onebit.dense_u8_float.default, "bits": torch.ops.onebit.dense_u8_bits.default}
+CONV = {"float": torch.ops.onebit.conv2d_float.default, "bits": torch.ops.onebit.conv2d_bits.default}
+CONV_U8 = {"float": torch.ops.onebit.conv2d_u8_float.default, "bits": torch.ops.onebit.conv2d_u8_bits.default}
+BITS_OF = {family["float"]: family["bits"] for family in (DENSE, DENSE_U8, CONV, CONV_U8)}
+POOL = torch.ops.onebit.max_pool2d.default
+TO_NHWC, TO_NCHW = (0, 2, 3, 1), (0, 3, 1, 2)
 LIKE = frozenset({aten.ones_like.default, aten.zeros_like.default, aten.full_like.default})
 WHERE = frozenset({aten.where.self, aten.where.Scalar, aten.where.ScalarSelf, aten.where.ScalarOther})
 _ELEMENTWISE = frozenset({aten._to_copy.default, *WHERE, *LIKE})  # elementwise, but torch does not tag them all so
@@ -52,6 +57,20 @@ def elementwise(node: fx.Node) -> bool:
     tags = getattr(node.target, "tags", ())
     pure = torch.Tag.nondeterministic_seeded not in tags
     return node.target in _ELEMENTWISE or (torch.Tag.pointwise in tags and pure)
+
+
+def permutes(node: object, dims: tuple[int, ...]) -> TypeGuard[fx.Node]:
+    """True if node is permute(x, dims)."""
+    return calls(node, aten.permute.default) and tuple(d % len(dims) for d in args_of(node)[1]) == dims
+
+
+def permuted(x: fx.Node, dims: tuple[int, ...]) -> fx.Node:
+    """A new permute of x, at the insertion point, with the shape it has."""
+    node = x.graph.call_function(aten.permute.default, (x, list(dims)))
+    value = x.meta.get("val")
+    if isinstance(value, Tensor):
+        node.meta["val"] = value.permute(dims)
+    return node
 
 
 def constant(module: fx.GraphModule, node: object) -> Tensor | None:

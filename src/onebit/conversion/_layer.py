@@ -1,4 +1,4 @@
-"""Layer: what conversion knows about one dense layer; it travels in the node's metadata from pass to pass."""
+"""Layer: what conversion knows about one binary layer; it travels in the node's metadata from pass to pass."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Layer:
 
     result: the captured node that holds what the packed layer gives ("" if that is the sum itself).
     scale, bias: the epilogue of a float layer. tolerance: largest difference that this epilogue makes, over all sums.
-    note: how exact the layer is.
+    note: how exact the layer is. pools: pools of its bits that belong to it, between the layer and `result`.
     """
 
     name: str
@@ -26,6 +26,7 @@ class Layer:
     bias: Tensor
     note: str
     tolerance: float = 0.0
+    pools: int = 0
 
     def but(self, **changes: object) -> Layer:
         """The same layer with other values."""
@@ -33,5 +34,5 @@ class Layer:
 
 
 def layer_of(node: fx.Node) -> Layer | None:
-    """The layer of a dense node."""
+    """The layer of a dense or conv2d node."""
     return cast("Layer | None", node.meta.get("layer"))

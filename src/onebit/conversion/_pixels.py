@@ -13,17 +13,18 @@ from onebit.conversion._graph import aten, calls, constant, dtype_of, elementwis
 from onebit.conversion._thresholds import NotBinary
 
 _BYTES = 256
+_MOVES = (aten.reshape.default, aten.permute.default)
 
 
 @dataclass(frozen=True)
 class PixelMap:
-    """x = slope * p + offset for every pixel p of source, after `reshapes` (first to last).
+    """x = slope * p + offset for every pixel p of source, after `moves`, reshapes and permutes (first to last).
 
     exact: slope and offset are integers and float32 holds every x, so float sums of +-x are exact.
     """
 
     source: fx.Node
-    reshapes: tuple[fx.Node, ...]
+    moves: tuple[fx.Node, ...]
     slope: float
     offset: float
     exact: bool
@@ -32,22 +33,22 @@ class PixelMap:
 def pixel_map(module: fx.GraphModule, x: fx.Node) -> PixelMap | None:
     """How x was made from the uint8 input, None if it was not; raises NotBinary if that is no affine function.
 
-    Every node on the way either works on single numbers with the same constants everywhere, or reshapes. Both kinds
+    Every node on the way either works on single numbers with the same constants everywhere, or moves them. Both kinds
     commute, so the numbers of x are f(p) with one f, and running the captured nodes on the bytes 0..255 gives f whole.
     """
     steps, node = [], x
     while node.op != "placeholder":
         moving = [source for source in node.all_input_nodes if source.op != "get_attr"]
-        if len(moving) != 1 or not (calls(node, aten.reshape.default) or elementwise(node)):
+        if len(moving) != 1 or not (calls(node, *_MOVES) or elementwise(node)):
             return None
         steps.append(node)
         node = moving[0]
     if dtype_of(node) != torch.uint8:
         return None
     steps.reverse()
-    function = [step for step in steps if not calls(step, aten.reshape.default)]
-    reshapes = tuple(step for step in steps if calls(step, aten.reshape.default))
-    return PixelMap(node, reshapes, *_affine(module, function))
+    function = [step for step in steps if not calls(step, *_MOVES)]
+    moves = tuple(step for step in steps if calls(step, *_MOVES))
+    return PixelMap(node, moves, *_affine(module, function))
 
 
 def _affine(module: fx.GraphModule, function: Sequence[fx.Node]) -> tuple[float, float, bool]:

@@ -1,4 +1,4 @@
-"""What one dense layer adds up: the integers each channel can see, and how the float network writes them."""
+"""What one binary layer adds up: the integers each channel can see, and how the float network writes them."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ class Sums:
 
     scale, bias: (n,) float32, the operator's epilogue. real: the same in float64 where the float network's own
     rounding hides them (`exact` is False), else None. note: why it is not exact, or "".
-    linear: the captured node that holds v. pixels: True if y is a sum of raw pixels, not of signs. negated: True if the
-    packed input is minus the captured one (and so are the weights).
+    linear: the captured node that holds v. pixels: True if y is a sum of pixels, not of signs. negated: True if the
+    packed input is minus the captured one (and so are the weights). padded: True if the captured operand is a pad of
+    the packed input. columns: for a flattened map, the place in the packed row that each captured number has.
     """
 
     k: int
@@ -30,6 +31,8 @@ class Sums:
     linear: str
     pixels: bool = False
     negated: bool = False
+    padded: bool = False
+    columns: Tensor | None = None
     note: str = ""
     real: tuple[Tensor, Tensor] | None = None
 

@@ -14,15 +14,23 @@ from onebit.conversion.passes._clean import fold_constants as fold_constants
 from onebit.conversion.passes._clean import unify_batch_norm as unify_batch_norm
 from onebit.conversion.passes._clean import unify_linear as unify_linear
 from onebit.conversion.passes._clean import unify_reshapes as unify_reshapes
+from onebit.conversion.passes._conv import match_conv as match_conv
 from onebit.conversion.passes._dense import match_dense as match_dense
 from onebit.conversion.passes._explain import explain_layers as explain_layers
+from onebit.conversion.passes._flatten import delay_flatten as delay_flatten
 from onebit.conversion.passes._floats import spell_floats as spell_floats
+from onebit.conversion.passes._pool import match_pool as match_pool
+from onebit.conversion.passes._repack import cancel_repacking as cancel_repacking
 from onebit.conversion.passes._scores import expand_batch_norm as expand_batch_norm
 from onebit.conversion.passes._scores import fold_epilogue as fold_epilogue
 
 Pass = Callable[[fx.GraphModule], fx.GraphModule]
 
-CLEANING: tuple[Pass, ...] = (drop_identities, fold_constants, unify_batch_norm, unify_linear, unify_reshapes)
+CLEANING: tuple[Pass, ...] = (
+    *(drop_identities, fold_constants, unify_batch_norm, unify_linear, unify_reshapes),
+    delay_flatten,
+)
 RECOGNITION: tuple[Pass, ...] = (recognise_binarize, cancel_surrogates)
-PACKING: tuple[Pass, ...] = (match_dense, fold_thresholds)  # repeated: a threshold can make the next layer binary
+# Repeated: a threshold can make the next layer binary.
+PACKING: tuple[Pass, ...] = (match_pool, cancel_repacking, match_dense, match_conv, fold_thresholds)
 FINISHING: tuple[Pass, ...] = (fold_epilogue, expand_batch_norm, spell_floats, explain_layers)

@@ -10,6 +10,8 @@ from torch import Tensor, fx
 from onebit.conversion._graph import (
     LIKE,
     PACK,
+    TO_NCHW,
+    TO_NHWC,
     UNPACK,
     args_of,
     aten,
@@ -19,6 +21,8 @@ from onebit.conversion._graph import (
     dtype_of,
     elementwise,
     finished,
+    permuted,
+    permutes,
     replace,
     shape_of,
 )
@@ -46,6 +50,7 @@ def recognise_binarize(module: fx.GraphModule) -> fx.GraphModule:
     each (and on -0.0), and (-1, +1, +1) is binarize(x). So it does not matter how the sign was written: with where,
     with arithmetic on a mask, or as sign(sign(x) + 0.1). The forms with x or the result negated get a neg. NaN, which
     no finite network makes, is left out of the comparison: where(x >= 0, 1, -1) gives -1 for it and pack +1.
+    The signs of a map (N, C, H, W) are packed along the channels: permute(unpack(pack(permute(x)))), NHWC and back.
     A plain torch.sign is (-1, 0, +1): it stays, unless the numbers it can see decide otherwise (fold_thresholds).
     """
     module = copy_of(module)
@@ -123,13 +128,15 @@ def _write(
     key = (base, *form)
     if key not in made:
         graph, (negate_input, negate_result) = module.graph, form
-        with graph.inserting_after(base):
-            made[key] = sign = graph.call_function(UNPACK)
-        with graph.inserting_before(sign):
+        channels_last = len(shape_of(base) or ()) == 4
+        with graph.inserting_before(base.next):
             source = graph.call_function(aten.neg.default, (base,)) if negate_input else base
             source.meta.setdefault("val", base.meta.get("val"))
+            source = permuted(source, TO_NHWC) if channels_last else source
             words = graph.call_function(PACK, (source,))
-        sign.args = (words, int((shape_of(base) or (0,))[-1]))
+            sign = graph.call_function(UNPACK, (words, int((shape_of(source) or (0,))[-1])))
+            sign.meta["val"] = source.meta.get("val")
+            made[key] = sign = permuted(sign, TO_NCHW) if channels_last else sign
         sign.meta.update({key: node.meta[key] for key in ("val", "nn_module_stack") if key in node.meta})
         words.meta["captured"] = ("-" if negate_result else "") + str(node.meta.get("captured", ""))
         if negate_result:
@@ -172,4 +179,5 @@ def _surrogate(node: fx.Node) -> fx.Node | None:
 
 def _is_sign(node: object) -> TypeGuard[fx.Node]:
     inner = node.args[0] if calls(node, aten.neg.default) else node
+    inner = inner.args[0] if permutes(inner, TO_NCHW) else inner
     return calls(inner, UNPACK, *_SIGNS)

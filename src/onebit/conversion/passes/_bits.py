@@ -1,4 +1,4 @@
-"""Sums that only their sign leaves: dense_float, batch norm, sign become dense_bits with integer thresholds."""
+"""Sums that only their sign leaves: a layer, batch norm, max pool, sign become one layer with integer thresholds."""
 
 from __future__ import annotations
 
@@ -6,23 +6,36 @@ from torch import fx
 
 from onebit.conversion._channels import Chain, ChannelFunction, chain_behind
 from onebit.conversion._graph import (
-    DENSE,
-    DENSE_U8,
+    BITS_OF,
     PACK,
+    TO_NCHW,
+    TO_NHWC,
     UNPACK,
     add_constant,
     aten,
     calls,
     copy_of,
     finished,
+    permuted,
     replace,
+    shape_of,
 )
 from onebit.conversion._layer import Layer, layer_of
+from onebit.conversion._pools import pools_of, write_pool
 from onebit.conversion._thresholds import NotBinary, Thresholds, find_thresholds
+
+_READERS = (aten.linear.default, aten.conv2d.default, aten.conv2d.padding, aten.convolution.default)
+_CARRIERS = (
+    aten.reshape.default,
+    aten.permute.default,
+    aten.neg.default,
+    aten.pad.default,
+    aten.constant_pad_nd.default,
+)
 
 
 def fold_thresholds(module: fx.GraphModule) -> fx.GraphModule:
-    """pack(f(dense_float(x)))  becomes  dense_bits(x), f any elementwise chain, bit for bit.
+    """pack(f(dense_float(x)))  becomes  dense_bits(x), f any elementwise chain, bit for bit; likewise for conv2d.
 
     f_c depends on one integer y per channel (`chain_behind`), so it is +1 on a set of integers that running f finds.
     If that set is y >= t or y <= t, then comparing y with t gives f's bit for every y there is; nothing is assumed
@@ -30,11 +43,13 @@ def fold_thresholds(module: fx.GraphModule) -> fx.GraphModule:
     f rounds. gamma < 0 turns the direction, gamma = 0 gives a constant channel, ReLU before the sign all +1: all of it
     is seen by running. Where the float sums themselves round (layer note), f runs in float64 on the real sums.
 
-    The same holds for a value that is not packed but feeds a linear: if f is -1 or +1 on every integer that it can see,
-    it is a sign, however it was written, torch.sign included when no sum is a tie.
+    Max pools inside f move behind the sign, where they are pools of bits (proof: `pools_of`).
+
+    The same holds for a value that is not packed but feeds a product: if f is -1 or +1 on every integer that it can
+    see, it is a sign, however it was written, torch.sign included when no sum is a tie.
     """
     module = copy_of(module)
-    for dense in [node for node in module.graph.nodes if node.target in (DENSE["float"], DENSE_U8["float"])]:
+    for dense in [node for node in module.graph.nodes if node.target in BITS_OF]:
         chain = chain_behind(module, dense)
         for result in reversed(chain[1:]):  # the outermost first: what lies inside is then mostly unused
             if not result.users:
@@ -47,7 +62,10 @@ def fold_thresholds(module: fx.GraphModule) -> fx.GraphModule:
 def _wants_bits(node: fx.Node) -> bool:
     if calls(node, PACK, UNPACK):
         return calls(node, PACK)
-    return any(calls(user, aten.linear.default) and user.args[0] is node for user in node.users)
+    return any(
+        (calls(user, *_READERS) and user.args[0] is node) or (calls(user, *_CARRIERS) and _wants_bits(user))
+        for user in node.users
+    )
 
 
 def _fold(module: fx.GraphModule, dense: fx.Node, chain: Chain, result: fx.Node) -> None:
@@ -55,23 +73,37 @@ def _fold(module: fx.GraphModule, dense: fx.Node, chain: Chain, result: fx.Node)
     if layer is None:  # not written by match_dense
         return
     try:
-        found = find_thresholds(ChannelFunction(module, chain, result, layer.sums))
+        function = ChannelFunction(module, chain, result, layer.sums)
+        found = find_thresholds(function)
+        pools = pools_of(function, found)
     except NotBinary as reason:
         result.meta["refused"] = str(reason)
         return
     note = f"{layer.sums.note or 'exact'}: thresholds {found.how}"
     with module.graph.inserting_before(result):
-        words = _write(module, dense, found, layer.but(result=result.meta.get("captured", ""), note=note))
-        if calls(result, PACK):
-            replace(result, words)
-        else:
-            replace(result, module.graph.call_function(UNPACK, (words, layer.sums.n)))
+        captured = result.meta.get("captured", "")
+        words = _write(module, dense, found, layer.but(result=captured, note=note, pools=len(pools)))
+        for pool in pools:
+            words = write_pool(module, words, layer.sums.n, pool)
+        if not calls(result, PACK):
+            words = _as_numbers(words, result, layer.sums.n)
+        replace(result, words)
 
 
 def _write(module: fx.GraphModule, dense: fx.Node, found: Thresholds, layer: Layer) -> fx.Node:
-    operator = (DENSE_U8 if layer.sums.pixels else DENSE)["bits"]
+    operator = BITS_OF[dense.target]  # type: ignore[index]
     threshold = add_constant(module, f"{layer.name}_threshold", found.threshold)
     direction = add_constant(module, f"{layer.name}_direction", found.direction)
-    node = module.graph.call_function(operator, (*dense.args[:4], threshold, direction))
+    node = module.graph.call_function(operator, (*dense.args[:-2], threshold, direction))
     node.meta["layer"] = layer
     return node
+
+
+def _as_numbers(words: fx.Node, result: fx.Node, n: int) -> fx.Node:
+    """The signs in the shape of result, whose channels are dimension 1 if it is a map."""
+    sign = words.graph.call_function(UNPACK, (words, n))
+    if len(shape_of(result) or ()) != 4:
+        return sign
+    value = result.meta["val"]
+    sign.meta["val"] = value.permute(TO_NHWC)
+    return permuted(sign, TO_NCHW)

@@ -7,10 +7,10 @@ from dataclasses import replace as replace_in
 import torch
 from torch import Tensor, fx
 
+from onebit.bits import WORD_BITS
 from onebit.conversion._graph import (
     DENSE,
     DENSE_U8,
-    UNPACK,
     add_constant,
     args_of,
     aten,
@@ -23,6 +23,7 @@ from onebit.conversion._graph import (
     replace,
 )
 from onebit.conversion._layer import Layer
+from onebit.conversion._moves import SignSource, sign_source
 from onebit.conversion._pixels import PixelMap, pixel_map
 from onebit.conversion._sums import MANTISSA, Sums, bias_is_exact, of_pixels, of_signs
 from onebit.conversion._thresholds import NotBinary
@@ -38,6 +39,7 @@ def match_dense(module: fx.GraphModule) -> fx.GraphModule:
     slope * sum(p * S) + offset * sum(S), all integers below 2**24: equal again.
     Everything else rounds in the float model at every addition. Then the operator is the more exact of the two,
     the layer says so, and verify counts the differences. What does not match stays and keeps the reason.
+    A flattened map of bits needs no repacking, see `_on_row`.
     """
     module = copy_of(module)
     for node in list(module.graph.nodes):
@@ -57,17 +59,19 @@ def _match(module: fx.GraphModule, node: fx.Node) -> None:
         raise NotBinary("its weights depend on the input")
     weights = binary_weights(weight)
     bias = torch.zeros(len(weight)) if bias is None else bias
-    negated = calls(x, aten.neg.default) and calls(x.args[0], UNPACK)
-    if negated:  # (-x) @ S = x @ (-S)
-        x, weights = args_of(x)[0], BinaryWeights(-weights.signs, weights.scale, weights.note)
-    if calls(x, UNPACK):
-        words = args_of(x)[0]
-        sums, operator = replace_in(_sums_of_signs(node, x, weights, bias), negated=negated), DENSE["float"]
+    source = sign_source(x)
+    if source is not None:
+        if source.negated:  # (-x) @ S = x @ (-S)
+            weights = BinaryWeights(-weights.signs, weights.scale, weights.note)
+        words, operator = source.words, DENSE["float"]
+        sums = sums_of_signs(node, source, weights, bias, of_signs(weights.signs))
+        if source.moved:
+            words, weights, sums = _on_row(module, node, source, weights, sums)
     else:
         pixels = pixel_map(module, x)
         if pixels is None:
-            raise NotBinary(_not_binary(x))
-        words = _reshaped(module, node, pixels)
+            raise NotBinary(not_binary(x))
+        words = raw_pixels(module, node, pixels)
         sums, operator = _sums_of_pixels(node, pixels, weights, bias), DENSE_U8["float"]
     layer = Layer(
         layer_name(node, weight_node), sums, "", sums.scale, sums.bias, f"{sums.note or 'exact'}: integer sums"
@@ -77,16 +81,52 @@ def _match(module: fx.GraphModule, node: fx.Node) -> None:
     replace(node, new)
 
 
-def _sums_of_signs(node: fx.Node, x: fx.Node, weights: BinaryWeights, bias: Tensor) -> Sums:
+def sums_of_signs(
+    node: fx.Node, x: SignSource, weights: BinaryWeights, bias: Tensor, lattice: tuple[Tensor, int, int]
+) -> Sums:
+    """The sums of a product or convolution of signs; lattice: the integers that they are among."""
     k = weights.signs.shape[1]
     note, real = weights.note, None
-    if x.meta.get("rounded"):
+    if x.rounded:
         note = "the float model's signs miss -1 and +1 by rounding"
     if note:
         real = (weights.scale.double(), bias.double())
     elif not bias_is_exact(bias / weights.scale, k):
         note = "the float model rounds its bias into the sums"
-    return Sums(k, *of_signs(weights.signs), weights.scale, bias, node.meta["captured"], note=note, real=real)
+    captured = node.meta["captured"]
+    return Sums(k, *lattice, weights.scale, bias, captured, negated=x.negated, note=note, real=real)
+
+
+def _on_row(
+    module: fx.GraphModule, node: fx.Node, source: SignSource, weights: BinaryWeights, sums: Sums
+) -> tuple[fx.Node, BinaryWeights, Sums]:
+    """linear(flatten(map))  becomes  dense on the words of the map, row by row, with the weights' columns moved.
+
+    `source.order` says which sign of the map the linear's input j is, so its column goes there: the same products are
+    added in another order. Where C is no multiple of 64, each place of the map ends in tail bits 0, which a row of
+    words shows as signs +1. Their weights are +1 and -1 in turn, so they add t = 0 to every sum, or t = 1 if they are
+    odd in number, and the epilogue takes t back: (y + t) * a + (b - t*a), exact where b - t*a is.
+    """
+    channels = source.shape[-1]
+    if source.order.ndim != 1 or source.order.sort().values.ne(torch.arange(len(source.order))).any():
+        raise NotBinary("its input is not one row of signs for each example")
+    width = -(-channels // WORD_BITS) * WORD_BITS
+    columns = source.order // channels * width + source.order % channels
+    k = torch.Size(source.shape[:-1]).numel() * width
+    tail = torch.ones(k, dtype=torch.bool)
+    tail[columns] = False
+    signs = torch.empty(len(weights.signs), k)
+    signs[:, tail] = torch.where(torch.arange(int(tail.sum())) % 2 == 0, 1.0, -1.0)
+    signs[:, columns] = weights.signs
+    t = int(tail.sum()) % 2
+    bias = sums.bias - t * sums.scale
+    if bool((bias.double() != sums.bias.double() - t * sums.scale.double()).any()):
+        sums = replace_in(sums, note=sums.note or "the float model rounds its bias into the sums")
+    real = None if sums.real is None else (sums.real[0], sums.real[1] - t * sums.real[0])
+    with module.graph.inserting_before(node):
+        row = module.graph.call_function(aten.reshape.default, (source.words, [-1, k // WORD_BITS]))
+    moved = replace_in(sums, k=k, lowest=sums.lowest + t, bias=bias, real=real, columns=columns)
+    return row, BinaryWeights(signs, weights.scale, weights.note), moved
 
 
 def _sums_of_pixels(node: fx.Node, pixels: PixelMap, weights: BinaryWeights, bias: Tensor) -> Sums:
@@ -108,16 +148,17 @@ def _sums_of_pixels(node: fx.Node, pixels: PixelMap, weights: BinaryWeights, bia
     return Sums(k, *lattice, scale.float(), shift.float(), captured, pixels=True, note=note, real=real)
 
 
-def _reshaped(module: fx.GraphModule, node: fx.Node, pixels: PixelMap) -> fx.Node:
+def raw_pixels(module: fx.GraphModule, node: fx.Node, pixels: PixelMap) -> fx.Node:
     """The pixels themselves, in the layer's shape."""
     source = pixels.source
     with module.graph.inserting_before(node):
-        for step in pixels.reshapes:
-            source = module.graph.call_function(aten.reshape.default, (source, step.args[1]))
+        for step in pixels.moves:
+            source = module.graph.call_function(step.target, (source, step.args[1]))  # type: ignore[arg-type]
     return source
 
 
-def _not_binary(x: fx.Node) -> str:
+def not_binary(x: fx.Node) -> str:
+    """Why a layer with this input stays float."""
     why = x.meta.get("refused") or x.meta.get("why")
     if why:
         return f"its input is not binary: {why}"

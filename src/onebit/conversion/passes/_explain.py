@@ -32,7 +32,10 @@ def _described(node: fx.Node) -> tuple[str, str]:
         weight = node.args[1] if isinstance(node.args[1], fx.Node) and node.args[1].op == "get_attr" else None
         return layer_name(node, weight), f"stays float: {node.meta.get('why', 'its weights are not constant')}"
     if calls(node, *_CONVOLUTIONS):
-        return layer_name(node), "stays float: convolutions are not packed yet"
+        why = node.meta.get("why", "only two-dimensional convolutions of (N, C, H, W) are packed")
+        return layer_name(node), f"stays float: {why}"
+    if "pool" in node.meta:
+        return layer_name(node), node.meta["pool"]
     if calls(node, PACK):
         return f"{node.name}", "signs of float values"
     if calls(node, UNPACK):

@@ -1,0 +1,100 @@
+"""The convolutional network of the paper, for colour pictures of 32 x 32."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from onebit._errors import OptionError, ShapeError
+from onebit.models._catalog import register
+from onebit.nn import BinaryConv2d, BinaryLinear, Pixels
+from onebit.quantizers import resolve
+
+CHANNELS, SIDE = 3, 32  # of CIFAR-10 and SVHN
+
+
+class ConvNet(nn.Sequential):
+    """pixels, three stages of [conv, batch norm, sign, conv, max pool 2, batch norm, sign], then linear layers.
+
+    uint8 (N, 3, 32, 32) -> real scores (N, classes). Convolutions are 3 x 3, padded with one ring of zeros. The first
+    layer sees pixels, every later one signs; no layer has float weights.
+    """
+
+    def __init__(
+        self, widths: Sequence[int], hidden: Sequence[int], classes: int, activation: str, weights: str | None
+    ) -> None:
+        super().__init__(OrderedDict(pixels=Pixels()))
+        inputs, side = CHANNELS, SIDE
+        for depth, width in enumerate(widths, start=1):
+            block = OrderedDict[str, nn.Module]()
+            block["conv"] = BinaryConv2d(inputs, width, 3, padding=1, weight_quantizer=weights)
+            if depth % 2 == 0:
+                block["pool"] = nn.MaxPool2d(2)
+                side //= 2
+            block["norm"] = nn.BatchNorm2d(width, eps=1e-4, momentum=0.1)
+            block["sign"] = activation_named("cifar10-convnet", activation)
+            self.add_module(f"conv{depth}", nn.Sequential(block))
+            inputs = width
+        self.add_module("flatten", nn.Flatten())
+        inputs *= side * side
+        for depth, width in enumerate(hidden, start=1):
+            block = _dense(inputs, width, weights)
+            block["sign"] = activation_named("cifar10-convnet", activation)
+            self.add_module(f"dense{depth}", nn.Sequential(block))
+            inputs = width
+        self.add_module("output", nn.Sequential(_dense(inputs, classes, weights)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Uint8 (N, 3, 32, 32) -> (N, classes)."""
+        check_pictures(type(self).__name__, x)
+        for step in self:
+            x = step(x)
+        return x
+
+
+def _dense(inputs: int, outputs: int, weights: str | None) -> OrderedDict[str, nn.Module]:
+    linear = BinaryLinear(inputs, outputs, weight_quantizer=weights)
+    return OrderedDict(linear=linear, norm=nn.BatchNorm1d(outputs, eps=1e-4, momentum=0.1))
+
+
+def activation_named(model: str, name: str) -> nn.Module:
+    """A new quantizer of that name for one activation of the model; OptionError for None."""
+    quantizer = resolve(name)
+    if quantizer is None:
+        raise OptionError(f"{model}: activation is None. Expected the name of a quantizer, such as 'sign'.")
+    return quantizer
+
+
+def check_pictures(model: str, x: Tensor) -> None:
+    """ShapeError unless x is (N, 3, 32, 32)."""
+    if x.ndim != 4 or tuple(x.shape[1:]) != (CHANNELS, SIDE, SIDE):
+        raise ShapeError(f"{model}: input has shape {tuple(x.shape)}. Expected (N, {CHANNELS}, {SIDE}, {SIDE}).")
+
+
+def check_widths(model: str, widths: Sequence[int], hidden: Sequence[int], classes: int) -> None:
+    """OptionError unless there are six widths of convolutions and all sizes are positive whole numbers."""
+    sizes = (*widths, *hidden, classes)
+    if len(widths) != 6 or any(type(size) is not int or size < 1 for size in sizes):
+        raise OptionError(
+            f"{model}: widths is {tuple(widths)}, hidden {tuple(hidden)} and classes {classes!r}. Expected six widths, "
+            "two for each stage, and positive whole numbers everywhere."
+        )
+
+
+@register("cifar10-convnet")
+def cifar10_convnet(
+    widths: Sequence[int] = (128, 128, 256, 256, 512, 512),
+    hidden: Sequence[int] = (1024, 1024),
+    classes: int = 10,
+    activation: str = "sign",
+    weights: str | None = "sign",
+) -> ConvNet:
+    """The paper's network for CIFAR-10 (arXiv:1602.02830): 14.0 million weights; for SVHN it halves `widths`.
+
+    widths: channels of the six convolutions.  hidden: widths of the dense layers.  classes: outputs.
+    activation, weights: names of quantizers; weights=None keeps float weights.
+    """
+    check_widths("cifar10-convnet", widths, hidden, classes)
+    return ConvNet(widths, hidden, classes, activation, weights)
