@@ -41,7 +41,7 @@ JOBS ?= 2
 test: test-native test-python  ## all tests but the slow ones
 
 test-python: setup
-	ONEBIT_ISA=$(ISA) OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -n $(JOBS)
+	ONEBIT_ISA=$(ISA) OMP_WAIT_POLICY=PASSIVE PYTHONHASHSEED=0 $(BIN)/python -m pytest -n $(JOBS)
 
 build-native: setup
 	@cmake -S . -B build/native -G Ninja -DCMAKE_BUILD_TYPE=Release -DONEBIT_TESTS=ON >build/native.log 2>&1 || (cat build/native.log; exit 1)
