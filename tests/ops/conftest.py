@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import onebit
+from onebit._errors import OnebitError
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -32,3 +33,29 @@ def child_environment() -> Callable[..., dict[str, str]]:
         return {name: value for name, value in merged.items() if value is not None}
 
     return environment
+
+
+@pytest.fixture
+def keep_no_reference() -> Callable[[Callable[..., torch.Tensor], dict[str, object]], None]:
+    """Asserts that a raw operator keeps none of its tensors, whether it answers, copies a layout, or refuses."""
+    return _keep_no_reference
+
+
+def _keep_no_reference(operator: Callable[..., torch.Tensor], arguments: dict[str, object]) -> None:
+    tensors = [value for value in arguments.values() if isinstance(value, torch.Tensor)]
+    spread = {key: _twice(value) if isinstance(value, torch.Tensor) else value for key, value in arguments.items()}
+    tensors += [value for value in spread.values() if isinstance(value, torch.Tensor)]
+    wrong = tensors[0].double()
+    tensors.append(wrong)
+    before = [tensor._use_count() for tensor in tensors]
+    for _ in range(3):
+        result = operator(*arguments.values())
+        assert result._use_count() == torch.ones(1)._use_count()
+        operator(*spread.values())  # copies are made and must go too
+        with pytest.raises((RuntimeError, OnebitError)):
+            operator(wrong, *list(arguments.values())[1:])
+    assert [tensor._use_count() for tensor in tensors] == before
+
+
+def _twice(tensor: torch.Tensor) -> torch.Tensor:
+    return torch.stack([tensor, tensor], -1)[..., 0]

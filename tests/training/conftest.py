@@ -31,15 +31,6 @@ def corners(n, seed):
     return Dataset(images.to(torch.uint8), labels, ("nw", "ne", "sw", "se"), "corners", "made by the test")
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Two threads only wait for each other over tensors of this size, for long if the machine is busy."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="session")
 def data():
     """(training, test), 280 and 100 pictures."""

@@ -12,6 +12,7 @@ from onebit.bench._results import Row as Row
 from onebit.bench._results import save as save
 from onebit.bench._table import render as render
 from onebit.bench._turns import Timing as Timing
+from onebit.bench._turns import median as median
 from onebit.bench._turns import take_turns as take_turns
 from onebit.bench._turns import timed as timed
 from onebit.bench._workload import Workload as Workload

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import copy
 import json
-import statistics
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from onebit.bench import median, take_turns, timed
 from onebit.data import Dataset
 from onebit.nn import BinaryConv2d, BinaryLinear
 from onebit.runtime import PackedModel
@@ -127,18 +127,8 @@ def freeze(model: nn.Module) -> nn.Module:
 
 def race(networks: tuple[Callable[[Tensor], Tensor], ...], x: Tensor, *, seconds: float = 1.0) -> list[float]:
     """Median seconds per call of each network, called in turn so that a drifting machine slows all alike."""
-    times: list[list[float]] = [[] for _ in networks]
-    for network in networks:
-        network(x)
-    end = time.perf_counter() + seconds * len(networks)
-    while time.perf_counter() < end or len(times[0]) < 5:
-        for network, own in zip(networks, times, strict=True):
-            for _ in range(3):  # the other network has just emptied the caches: count the last, warm call
-                begin = time.perf_counter()
-                network(x)
-                elapsed = time.perf_counter() - begin
-            own.append(elapsed)
-    return [statistics.median(own) for own in times]
+    turns = {str(place): timed(partial(network, x)) for place, network in enumerate(networks)}
+    return [median(timings).wall for timings in take_turns(turns, seconds=seconds * len(networks)).values()]
 
 
 def draw_digits(packed: PackedModel, test: Dataset, path: Path) -> Path:
