@@ -1,10 +1,12 @@
 /* threads.c: the library's pool.
  *
  * Workers start with the first call that needs them, then wait: a short spin, because the layers of a network follow
- * each other closely, then sleep. The caller takes part, and never waits for a worker that has not joined yet, so a
- * busy machine costs no more than the work itself. While one caller has the pool, another runs its tasks alone: its
- * own core is the only one it could count on. A task that calls the library again does the same. A forked child finds
- * the pool empty and starts its own. */
+ * each other closely, then sleep. A job is a few us, so a caller and a spinning worker meet without a lock: the caller
+ * writes the job, opens the gate for as many helpers as it has tasks to give away, takes tasks itself, closes the gate
+ * and waits for those inside. It never waits for a worker that has not joined, so a busy machine costs no more than
+ * the work itself. The lock is for those who sleep or start. While one caller has the pool, another runs its tasks
+ * alone: its own core is the only one it could count on. A task that calls the library again does the same. A forked
+ * child finds the pool empty and starts its own. */
 #define _GNU_SOURCE
 #include "threads.h"
 
@@ -14,24 +16,31 @@
 #include <stdatomic.h>
 #include <unistd.h>
 
-enum { MOST_THREADS = 1024, SPINS = 2000 };
+enum {
+    MOST_THREADS = 1024,
+    SPINS = 2000,
+    ONE_PLACE = 1 << 16, /* of the gate: how many may still join stands above how many are inside */
+    LINE = 128,          /* two cache lines: processors fetch them in pairs */
+};
 
 static struct {
-    pthread_mutex_t lock;      /* guards what is below, except the atomics */
-    pthread_cond_t work, done; /* work: a new job, or a new size; done: the last helper left the job */
-    int32_t size, workers;     /* size: threads wanted, the caller included; workers: threads that exist beside it */
-    int open;                  /* helpers may join the job */
-    ob_task *task;
+    /* the job: written while the gate is closed and nobody inside, read inside */
+    _Alignas(LINE) ob_task *task;
     void *data;
     int64_t count;
-    atomic_llong next;    /* the first index nobody has taken */
-    atomic_int helpers;   /* workers inside the job; falls to 0 under the lock */
-    atomic_uint sequence; /* counts jobs and changes of size: what a waiting worker watches */
-    atomic_flag taken;    /* some caller has the pool */
-} pool = {.lock = PTHREAD_MUTEX_INITIALIZER,
+    _Alignas(LINE) atomic_llong next; /* the first index nobody has taken */
+    _Alignas(LINE) atomic_uint gate;
+    _Alignas(LINE) atomic_uint sequence; /* counts jobs and changes of size: what a waiting worker watches */
+    _Alignas(LINE) atomic_flag taken;    /* some caller has the pool */
+    atomic_int size, workers;  /* size: threads wanted, the caller included; workers: threads that exist beside it */
+    atomic_int asleep;         /* workers that sleep or are about to */
+    atomic_int caller_asleep;  /* the caller waits for the last helper, or is about to */
+    pthread_mutex_t lock;      /* of those who sleep and of `workers` growing or shrinking */
+    pthread_cond_t work, done; /* work: a new job, or a new size; done: the last helper left the job */
+} pool = {.taken = ATOMIC_FLAG_INIT,
+          .lock = PTHREAD_MUTEX_INITIALIZER,
           .work = PTHREAD_COND_INITIALIZER,
-          .done = PTHREAD_COND_INITIALIZER,
-          .taken = ATOMIC_FLAG_INIT};
+          .done = PTHREAD_COND_INITIALIZER};
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
@@ -58,13 +67,15 @@ static void forget_workers(void) {
     pthread_mutex_init(&pool.lock, NULL);
     pthread_cond_init(&pool.work, NULL);
     pthread_cond_init(&pool.done, NULL);
-    pool.workers = pool.open = 0;
-    atomic_store(&pool.helpers, 0);
+    atomic_store(&pool.workers, 0);
+    atomic_store(&pool.asleep, 0);
+    atomic_store(&pool.caller_asleep, 0);
+    atomic_store(&pool.gate, 0);
     atomic_flag_clear(&pool.taken);
 }
 
 static void start(void) {
-    pool.size = cpus();
+    atomic_store(&pool.size, cpus());
     pthread_atfork(NULL, NULL, forget_workers);
 }
 
@@ -72,66 +83,101 @@ static void take_tasks(ob_task *task, void *data, int64_t count) {
     for (int64_t i; (i = atomic_fetch_add(&pool.next, 1)) < count;) task(data, i);
 }
 
-static void *worker(void *unused) {
-    (void)unused;
-    pthread_mutex_lock(&pool.lock);
-    for (;;) {
-        const unsigned seen = atomic_load(&pool.sequence);
-        if (pool.workers > pool.size - 1) break;
-        if (pool.open) {
-            ob_task *const task = pool.task;
-            void *const data = pool.data;
-            const int64_t count = pool.count;
-            atomic_fetch_add(&pool.helpers, 1);
-            pthread_mutex_unlock(&pool.lock);
-            take_tasks(task, data, count);
-            pthread_mutex_lock(&pool.lock);
-            if (atomic_fetch_sub(&pool.helpers, 1) == 1) pthread_cond_signal(&pool.done);
-        }
+/* ---- workers ---- */
+
+/* Takes part in the job if there is one with a place left. */
+static void help(void) {
+    unsigned gate = atomic_load(&pool.gate);
+    do
+        if (gate < ONE_PLACE) return;
+    while (!atomic_compare_exchange_weak(&pool.gate, &gate, gate - ONE_PLACE + 1));
+    take_tasks(pool.task, pool.data, pool.count);
+    if (atomic_fetch_sub(&pool.gate, 1) == 1 && atomic_load(&pool.caller_asleep)) {
+        pthread_mutex_lock(&pool.lock); /* not before it waits */
+        pthread_cond_signal(&pool.done);
         pthread_mutex_unlock(&pool.lock);
-        for (int i = 0; i < SPINS && atomic_load_explicit(&pool.sequence, memory_order_relaxed) == seen; i++) relax();
-        pthread_mutex_lock(&pool.lock);
-        while (atomic_load(&pool.sequence) == seen) pthread_cond_wait(&pool.work, &pool.lock);
     }
-    pool.workers--;
-    pthread_mutex_unlock(&pool.lock);
-    return NULL;
 }
 
-/* Called under the lock. Workers take no signals: those are for the program's own threads. If the system refuses a
- * thread the call goes on with those that exist. */
+static void wait_for_change(unsigned seen) {
+    for (int i = 0; i < SPINS && atomic_load_explicit(&pool.sequence, memory_order_relaxed) == seen; i++) relax();
+    if (atomic_load(&pool.sequence) != seen) return;
+    pthread_mutex_lock(&pool.lock);
+    atomic_fetch_add(&pool.asleep, 1); /* before it looks again: whoever counts on now sees that it must wake */
+    while (atomic_load(&pool.sequence) == seen) pthread_cond_wait(&pool.work, &pool.lock);
+    atomic_fetch_sub(&pool.asleep, 1);
+    pthread_mutex_unlock(&pool.lock);
+}
+
+static int one_too_many(void) {
+    if (atomic_load(&pool.workers) < atomic_load(&pool.size)) return 0;
+    pthread_mutex_lock(&pool.lock);
+    const int leave = atomic_load(&pool.workers) >= atomic_load(&pool.size);
+    if (leave) atomic_fetch_sub(&pool.workers, 1);
+    pthread_mutex_unlock(&pool.lock);
+    return leave;
+}
+
+static void *worker(void *unused) {
+    (void)unused;
+    for (;;) {
+        const unsigned seen = atomic_load(&pool.sequence);
+        if (one_too_many()) return NULL;
+        help();
+        wait_for_change(seen);
+    }
+}
+
+/* Workers take no signals: those are for the program's own threads. If the system refuses a thread the call goes on
+ * with those that exist. */
 static void start_workers(void) {
-    if (pool.workers >= pool.size - 1) return;
     sigset_t all, before;
     pthread_attr_t detached;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     pthread_attr_init(&detached);
     pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
-    for (pthread_t thread; pool.workers < pool.size - 1; pool.workers++)
+    pthread_mutex_lock(&pool.lock);
+    for (pthread_t thread; atomic_load(&pool.workers) < atomic_load(&pool.size) - 1; atomic_fetch_add(&pool.workers, 1))
         if (pthread_create(&thread, &detached, worker, NULL)) break;
+    pthread_mutex_unlock(&pool.lock);
     pthread_attr_destroy(&detached);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
-static void run_in_pool(int64_t count, ob_task *task, void *data) {
+/* ---- callers ---- */
+
+static void wake(int64_t helpers) {
+    const int asleep = atomic_load(&pool.asleep);
+    if (!asleep) return;
     pthread_mutex_lock(&pool.lock);
-    start_workers();
+    if (helpers < asleep)
+        for (; helpers > 0; helpers--) pthread_cond_signal(&pool.work);
+    else
+        pthread_cond_broadcast(&pool.work);
+    pthread_mutex_unlock(&pool.lock);
+}
+
+static void run_in_pool(int64_t count, ob_task *task, void *data) {
+    const int64_t most = atomic_load(&pool.size) - 1, helpers = count - 1 < most ? count - 1 : most;
+    if (atomic_load(&pool.workers) < most) start_workers();
     pool.task = task;
     pool.data = data;
     pool.count = count;
     atomic_store(&pool.next, 0);
-    pool.open = 1;
+    atomic_fetch_add(&pool.gate, (unsigned)helpers * ONE_PLACE);
     atomic_fetch_add(&pool.sequence, 1);
-    pthread_cond_broadcast(&pool.work);
-    pthread_mutex_unlock(&pool.lock);
+    wake(helpers);
 
     take_tasks(task, data, count);
 
-    for (int i = 0; i < SPINS && atomic_load_explicit(&pool.helpers, memory_order_relaxed); i++) relax();
+    atomic_fetch_and(&pool.gate, ONE_PLACE - 1); /* whoever comes now comes too late */
+    for (int i = 0; i < SPINS && atomic_load(&pool.gate); i++) relax();
+    if (!atomic_load(&pool.gate)) return;
     pthread_mutex_lock(&pool.lock);
-    pool.open = 0; /* whoever comes now comes too late; `next` may be reused only after the last helper left */
-    while (atomic_load(&pool.helpers)) pthread_cond_wait(&pool.done, &pool.lock);
+    atomic_store(&pool.caller_asleep, 1);
+    while (atomic_load(&pool.gate)) pthread_cond_wait(&pool.done, &pool.lock);
+    atomic_store(&pool.caller_asleep, 0);
     pthread_mutex_unlock(&pool.lock);
 }
 
@@ -160,8 +206,8 @@ ob_status ob_set_threads(int32_t threads) {
     if (threads < 1 || threads > MOST_THREADS) return OB_ERROR_THREADS;
     pthread_once(&once, start);
     pthread_mutex_lock(&pool.lock);
-    pool.size = threads;
-    atomic_fetch_add(&pool.sequence, 1); /* wakes the workers: those too many leave */
+    atomic_store(&pool.size, threads);
+    atomic_fetch_add(&pool.sequence, 1); /* those too many leave */
     pthread_cond_broadcast(&pool.work);
     pthread_mutex_unlock(&pool.lock);
     return OB_OK;
@@ -169,8 +215,5 @@ ob_status ob_set_threads(int32_t threads) {
 
 int32_t ob_get_threads(void) {
     pthread_once(&once, start);
-    pthread_mutex_lock(&pool.lock);
-    const int32_t size = pool.size;
-    pthread_mutex_unlock(&pool.lock);
-    return size;
+    return atomic_load(&pool.size);
 }
