@@ -49,6 +49,7 @@ NO_TEST_OF_ITS_OWN = {
     "src/onebit/_errors.py": "classes without code; each is raised in the tests of its users",
     "src/onebit/export/_nodes.py": "what the writer is made of; test_onnx.py and tests/format run every kind of node",
     "src/onebit/export/_operators.py": "a table; test_functions.py runs over its rows",
+    "src/onebit/nn/_sign_products.py": "what two operators share; test_sign_linear.py and test_sign_conv2d.py run it",
     "src/onebit/ops/_fallback.py": "the second front door; test_front_door.py compares it with the first",
     "src/onebit/runtime/_float_nodes.py": "what the loader is made of; test_load.py runs every kind of node",
     "src/onebit/runtime/_rebuild.py": "what the loader is made of; test_load.py and tests/format run and damage it",

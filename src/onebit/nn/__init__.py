@@ -11,3 +11,4 @@ from onebit.nn._latent import latent_weights as latent_weights
 from onebit.nn._linear import BinaryLinear as BinaryLinear
 from onebit.nn._pixels import Pixels as Pixels
 from onebit.nn._squared_hinge import SquaredHinge as SquaredHinge
+from onebit.nn._use_bits import use_bits as use_bits

@@ -6,18 +6,20 @@ import torch
 from torch import Tensor, nn
 
 from onebit._errors import DtypeError
-from onebit.quantizers import Quantizer, resolve
+from onebit.quantizers import Quantizer, Sign, is_checked, resolve
 
 
 class BinaryLayer(nn.Module):
     """Mixin in front of a torch layer that has a `weight`; every binary layer is an instance of it.
 
     input_quantizer, weight_quantizer: None, a name of `onebit.quantizers.names()`, or an instance.
+    bits_backward: the dtype of the backward pass if the forward pass multiplies bits (see `use_bits`), else None.
     """
 
     weight: Tensor
     input_quantizer: Quantizer | None
     weight_quantizer: Quantizer | None
+    bits_backward: torch.dtype | None = None
 
     def _set_quantizers(self, inputs: str | Quantizer | None, weights: str | Quantizer | None) -> None:
         """Called after the torch layer's constructor, which has drawn the weights of a float layer."""
@@ -42,6 +44,20 @@ class BinaryLayer(nn.Module):
     def binary_weight(self) -> Tensor:
         """The weights as the layer uses them: quantized, or the parameter itself."""
         return self.weight if self.weight_quantizer is None else self.weight_quantizer(self.weight)
+
+    def _multiplies_bits(self, x: Tensor) -> bool:
+        """Whether this call goes over bits: asked for, and neither exported, checked for NaN nor under autocast."""
+        if self.bits_backward is None or torch.compiler.is_exporting() or is_checked():
+            return False
+        on_cpu = x.device.type == self.weight.device.type == "cpu"
+        return on_cpu and x.dtype == self.weight.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
+
+    def _sign_operands(self, x: Tensor) -> tuple[Tensor, Tensor, list[bool], bool]:
+        """A product's operands, its windows and whether it goes back in half: a plain Sign is left to the product."""
+        x_sign, weight_sign = type(self.input_quantizer) is Sign, type(self.weight_quantizer) is Sign
+        left = x if x_sign else self.binary_input(x)
+        right = self.weight if weight_sign else self.binary_weight()
+        return left, right, [x_sign, weight_sign], self.bits_backward == torch.bfloat16
 
     def _check_dtype(self, x: Tensor) -> None:
         if x.dtype == self.weight.dtype:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -51,12 +52,21 @@ class BinaryConv2d(BinaryLayer, nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_channels, H, W) -> (N, out_channels, H', W')."""
         self._check(x)
+        if x.ndim == 4 and self._multiplies_bits(x):
+            return self._bits(x)
         xb = self.binary_input(x)  # (N, C, H, W)
         wb = self.binary_weight()  # (O, C / groups, kh, kw)
         if self.pad_value == 0:
             return F.conv2d(xb, wb, self.bias, self.stride, self.padding, self.dilation, self.groups)
         xb = F.pad(xb, self._sides(), value=self.pad_value)
         return F.conv2d(xb, wb, self.bias, self.stride, 0, self.dilation, self.groups)
+
+    def _bits(self, x: Tensor) -> Tensor:
+        left, right, top, bottom = self._sides()
+        xb, wb, *how = self._sign_operands(x)
+        geometry = (self.stride, [top, bottom, left, right], self.dilation, self.groups, self.pad_value)
+        y: Tensor = torch.ops.onebit.sign_conv2d(xb, wb, *geometry, *how)
+        return y if self.bias is None else y + self.bias[:, None, None]
 
     def _sides(self) -> list[int]:
         """(left, right, top, bottom), as F.pad wants them; "same" puts the odd one right and below, as torch does."""

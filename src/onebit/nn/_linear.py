@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -42,6 +43,9 @@ class BinaryLinear(BinaryLayer, nn.Linear):
     def forward(self, x: Tensor) -> Tensor:
         """(..., in_features) -> (..., out_features)."""
         self._check(x)
+        if self._multiplies_bits(x):
+            y: Tensor = torch.ops.onebit.sign_linear(*self._sign_operands(x))
+            return y if self.bias is None else y + self.bias
         xb = self.binary_input(x)  # (..., in_features)
         wb = self.binary_weight()  # (out_features, in_features)
         return F.linear(xb, wb, self.bias)

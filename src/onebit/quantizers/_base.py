@@ -28,6 +28,11 @@ def checked(on: bool = True) -> Iterator[None]:
         _CHECKED.reset(token)
 
 
+def is_checked() -> bool:
+    """Whether `checked` is on; never inside torch.compile and torch.export, which cannot read it."""
+    return not torch.compiler.is_compiling() and _CHECKED.get()
+
+
 class Quantizer(nn.Module):
     """q(x) in the forward pass, upstream * slope(x) in the backward pass.
 
@@ -49,7 +54,7 @@ class Quantizer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply q to a real tensor of any shape; raises OptionError on NaN in checked mode."""
-        if not torch.compiler.is_compiling() and _CHECKED.get():
+        if is_checked():
             self._refuse_nan(x)
         if x.requires_grad and torch.is_grad_enabled() and not torch.compiler.is_exporting():
             y: Tensor = _StraightThrough.apply(x, self)  # type: ignore[no-untyped-call]

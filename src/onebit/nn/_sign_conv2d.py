@@ -1,0 +1,87 @@
+"""onebit::sign_conv2d: the convolution of signs, on bits forward, differentiable."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from onebit.nn._sign_products import backward_dtype, plain, signs_in, through
+
+_NHWC, _NCHW = (0, 2, 3, 1), (0, 3, 1, 2)
+
+
+@torch.library.custom_op("onebit::sign_conv2d", mutates_args=(), device_types="cpu")
+def sign_conv2d(
+    x: Tensor,
+    weight: Tensor,
+    stride: list[int],
+    padding: list[int],
+    dilation: list[int],
+    groups: int,
+    pad_value: int,
+    windows: list[bool],  # noqa: ARG001
+    half: bool,  # noqa: ARG001
+) -> Tensor:
+    """y = conv2d(pad(sign(x)), sign(weight)) for float32 x (N, C, H, W) and weight (n, C / groups, kh, kw).
+
+    padding: top, bottom, left, right; pad_value: 0, +1 or -1. windows, half: as in `sign_linear`.
+    Returns float32 (N, n, H', W'), channels last in memory; an x that is so too is not copied.
+    """
+    n, c, kernel = weight.shape[0], x.shape[1], list(weight.shape[2:])
+    words, rows = (torch.ops.onebit.pack(operand.permute(_NHWC)) for operand in (x, weight))
+    handle = torch.ops.onebit.pack_conv_weights(rows, c, groups, kernel)
+    sizes = (n, c, kernel, stride, padding, dilation, groups, pad_value)
+    y: Tensor = torch.ops.onebit.conv2d_float(words, handle, *sizes, *plain(n))
+    return y.permute(_NCHW)
+
+
+@sign_conv2d.register_fake
+def _(
+    x: Tensor,
+    weight: Tensor,
+    stride: list[int],
+    padding: list[int],
+    dilation: list[int],
+    groups: int,  # noqa: ARG001
+    pad_value: int,  # noqa: ARG001
+    windows: list[bool],  # noqa: ARG001
+    half: bool,  # noqa: ARG001
+) -> Tensor:
+    height, width = (
+        (x.shape[2 + i] + padding[2 * i] + padding[2 * i + 1] - dilation[i] * (weight.shape[2 + i] - 1) - 1)
+        // stride[i]
+        + 1
+        for i in range(2)
+    )
+    return x.new_empty((x.shape[0], height, width, weight.shape[0])).permute(_NCHW)
+
+
+def _remember(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:  # noqa: ARG001
+    x, weight, ctx.stride, ctx.padding, ctx.dilation, ctx.groups, ctx.pad_value, ctx.windows, ctx.half = inputs
+    ctx.save_for_backward(x, weight)
+
+
+def _backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
+    x, weight = ctx.saved_tensors
+    dtype = backward_dtype(ctx.half)
+    top, bottom, left, right = ctx.padding
+    xs, sides = signs_in(dtype, x), [top, left]
+    explicit = ctx.pad_value != 0 or top != bottom or left != right  # torch's own padding is symmetric, and of zeros
+    if explicit:
+        xs, sides = F.pad(xs, [left, right, top, bottom], value=ctx.pad_value), [0, 0]
+    for_x, for_weight = ctx.needs_input_grad[:2]
+    gx, gw, _ = torch.ops.aten.convolution_backward(
+        upstream.to(dtype), xs, signs_in(dtype, weight), None, ctx.stride, sides, ctx.dilation, False, [0, 0],
+        ctx.groups, [for_x, for_weight, False],
+    )  # fmt: skip
+    if explicit and for_x:
+        gx = gx[:, :, top : top + x.shape[2], left : left + x.shape[3]]
+    gx = through(gx, x, ctx.windows[0]) if for_x else None
+    gw = through(gw, weight, ctx.windows[1]) if for_weight else None
+    return gx, gw, *[None] * 7
+
+
+sign_conv2d.register_autograd(_backward, setup_context=_remember)

@@ -1,0 +1,37 @@
+"""What the two products of signs share: how they read an operand, and how a gradient leaves them.
+
+The operators of _sign_linear.py and _sign_conv2d.py take real tensors and take their signs themselves, so that a sign
+never exists as a float in the forward pass. The sums are whole numbers: the forward pass equals that of float32 signs
+bit for bit. Importing them loads libonebit; `use_bits` does so on demand, because training works without it.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+import onebit.ops  # noqa: F401  registers torch.ops.onebit.*
+from onebit.quantizers import signs
+
+
+@lru_cache(maxsize=64)
+def plain(n: int) -> tuple[Tensor, Tensor]:
+    """The scale and bias of sums that stay as they are."""
+    return torch.ones(n), torch.zeros(n)
+
+
+def backward_dtype(half: bool) -> torch.dtype:
+    """What the backward pass multiplies in."""
+    return torch.bfloat16 if half else torch.float32
+
+
+def signs_in(dtype: torch.dtype, x: Tensor) -> Tensor:
+    """sign(x) in dtype; compared before it is rounded, because a small negative x may round to -0."""
+    return signs(x) if dtype == x.dtype else (x < 0).to(dtype).mul_(-2).add_(1)
+
+
+def through(upstream: Tensor, x: Tensor, window: bool) -> Tensor:
+    """The gradient of x: upstream * (|x| <= 1), or upstream alone, in x's dtype."""
+    return x.detach().abs().le_(1).mul_(upstream) if window else upstream.to(x.dtype)

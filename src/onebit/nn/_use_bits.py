@@ -1,0 +1,44 @@
+"""Which layers of a model multiply bits in the forward pass of training."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from onebit._errors import OptionError
+from onebit.nn._binary import BinaryLayer
+from onebit.nn._conv import BinaryConv2d
+from onebit.nn._linear import BinaryLinear
+
+_SIGNS = (-1, +1)
+
+
+def use_bits(model: nn.Module, backward: torch.dtype | None = torch.float32) -> list[str]:
+    """Let the forward pass of every layer between two signs run on packed bits; returns the names of those layers.
+
+    y = k - 2 popcount(sign(x) ^ sign(w)) is the same whole number that float32 arithmetic finds, at a fraction of the
+    time; a layer whose inputs or weights are not all -1 or +1 stays as it is. Applies on a CPU in float32, in training
+    and evaluation; exporting, autocast and `onebit.quantizers.checked` go over floats.
+    backward: the dtype of the products in the backward pass. torch.float32 gives the gradients of the layer without
+        bits; torch.bfloat16 rounds upstream gradients to 8 bits of mantissa (signs are exact), and is faster on CPUs
+        that multiply it in hardware. None turns bits off again.
+    Raises NativeError if libonebit is missing, OptionError for another dtype. Source: arXiv:1602.02830.
+    """
+    if backward not in (torch.float32, torch.bfloat16, None):
+        raise OptionError(f"use_bits: backward is {backward}. Expected torch.float32, torch.bfloat16 or None.")
+    if backward is not None:
+        from onebit.nn import _sign_conv2d, _sign_linear  # noqa: F401  they load libonebit, which training does not need
+    chosen = []
+    for name, layer in model.named_modules():
+        if isinstance(layer, BinaryLayer):
+            layer.bits_backward = backward if _between_signs(layer) else None
+            if layer.bits_backward is not None:
+                chosen.append(name)
+    return chosen
+
+
+def _between_signs(layer: BinaryLayer) -> bool:
+    quantizers = (layer.input_quantizer, layer.weight_quantizer)
+    return isinstance(layer, (BinaryLinear, BinaryConv2d)) and all(
+        q is not None and q.levels == _SIGNS for q in quantizers
+    )

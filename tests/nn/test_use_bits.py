@@ -1,0 +1,47 @@
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch import nn as torch_nn
+
+from onebit._errors import OptionError
+from onebit.nn import BinaryLinear, use_bits
+from onebit.quantizers import checked
+
+BOTH = {"input_quantizer": "sign", "weight_quantizer": "sign"}
+
+
+def test_only_layers_between_two_signs_are_chosen():
+    float_weights = BinaryLinear(8, 8, input_quantizer="sign", weight_quantizer=None)
+    model = torch_nn.Sequential(BinaryLinear(8, 8), BinaryLinear(8, 8, **BOTH), float_weights)
+    assert use_bits(model) == ["1"]
+    assert use_bits(model, None) == []
+    assert model[1].bits_backward is None
+    with pytest.raises(OptionError, match=r"backward is torch.float16"):
+        use_bits(model, torch.float16)
+
+
+def test_float64_autocast_and_checked_go_over_floats():
+    layer = BinaryLinear(70, 33, **BOTH)
+    use_bits(layer)
+    assert layer.double()(torch.ones(2, 70).double()).dtype == torch.float64
+    layer.float()
+    with torch.autocast("cpu", torch.bfloat16):
+        assert layer(torch.ones(2, 70)).dtype == torch.bfloat16
+    with checked(), pytest.raises(OptionError, match="NaN"):
+        layer(torch.full((2, 70), float("nan")))
+
+
+def test_the_model_is_exported_and_compiled_as_before(reals):
+    model = torch_nn.Sequential(BinaryLinear(70, 33, **BOTH), torch_nn.BatchNorm1d(33)).eval()
+    x = reals(4, 70)
+    expected = model(x)
+    use_bits(model)
+    assert "sign_linear" not in str(torch.export.export(model, (x,)).graph)
+    assert torch.equal(torch.compile(model, fullgraph=True, backend="aot_eager")(x), expected)
+
+
+def test_importing_layers_does_not_load_the_native_library():
+    code = "import sys, onebit.nn; assert 'onebit.ops' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
