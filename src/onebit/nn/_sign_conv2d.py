@@ -68,13 +68,14 @@ def _backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
     x, weight = ctx.saved_tensors
     dtype = backward_dtype(ctx.half)
     top, bottom, left, right = ctx.padding
-    xs, sides = signs_in(dtype, x), [top, left]
+    xs, ws = (signs_in(dtype, operand.permute(_NHWC)).permute(_NCHW) for operand in (x, weight))
+    sides = [top, left]
     explicit = ctx.pad_value != 0 or top != bottom or left != right  # torch's own padding is symmetric, and of zeros
     if explicit:
         xs, sides = F.pad(xs, [left, right, top, bottom], value=ctx.pad_value), [0, 0]
     for_x, for_weight = ctx.needs_input_grad[:2]
     gx, gw, _ = torch.ops.aten.convolution_backward(
-        upstream.to(dtype), xs, signs_in(dtype, weight), None, ctx.stride, sides, ctx.dilation, False, [0, 0],
+        upstream.to(dtype), xs, ws, None, ctx.stride, sides, ctx.dilation, False, [0, 0],
         ctx.groups, [for_x, for_weight, False],
     )  # fmt: skip
     if explicit and for_x:

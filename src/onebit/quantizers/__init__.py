@@ -10,6 +10,5 @@ from onebit.quantizers._by_name import get as get
 from onebit.quantizers._by_name import names as names
 from onebit.quantizers._by_name import resolve as resolve
 from onebit.quantizers._sign import Sign as Sign
-from onebit.quantizers._sign import signs as signs
 from onebit.quantizers._stochastic_sign import StochasticSign as StochasticSign
 from onebit.quantizers._stochastic_sign import hard_sigmoid as hard_sigmoid
