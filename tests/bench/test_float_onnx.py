@@ -5,7 +5,7 @@ from torch import nn
 from onebit.bench._conv import conv
 from onebit.bench._float_onnx import float_onnx
 from onebit.bench._gemm import gemm
-from onebit.bench._model import mlp
+from onebit.bench._model import cifar10_convnet, mlp
 
 onnx = pytest.importorskip("onnx")
 
@@ -16,8 +16,16 @@ onnx = pytest.importorskip("onnx")
         (gemm(3, 5, 70), ["MatMul"]),
         (conv(2, 5, 4), ["Conv"]),
         (mlp(3, hidden=(9,)), ["Cast", "Mul", "Sub", "Gemm", "Sign", "Gemm"]),
+        (
+            cifar10_convnet(2, (4, 5, 6, 7, 8, 9)),
+            [
+                *("Cast", "Mul", "Sub"),
+                *("Conv", "Sign", "Conv", "MaxPool", "Sign") * 3,
+                *("Flatten", "Gemm", "Sign", "Gemm", "Sign", "Gemm"),
+            ],
+        ),
     ],
-    ids=["gemm", "conv", "model"],
+    ids=["gemm", "conv", "mlp", "convnet"],
 )
 def test_the_file_is_valid_and_has_the_operators_of_the_network(job, operators):
     model = onnx.load_model_from_string(float_onnx(job))

@@ -65,10 +65,25 @@ def test_a_wrong_answer_is_not_timed():
         bench.measure(job, threads=1, seconds=0)
 
 
-def test_a_kernel_other_than_the_chosen_one_is_an_error(monkeypatch):
+def test_a_kernel_other_than_the_forced_one_is_an_error(monkeypatch):
     monkeypatch.setattr(native, "ran", lambda _: "another")
-    with pytest.raises(NativeError, match="another"):
+    with native.force("scalar"), pytest.raises(NativeError, match="another"):
         bench.measure(gemm(2, 3, 4), threads=1, seconds=0)
+
+
+def test_a_row_says_whether_its_kernel_was_forced():
+    with native.force(None):
+        assert bench.measure(gemm(2, 3, 4), threads=1, seconds=0).forced is None
+    with native.force("scalar"):
+        assert bench.measure(gemm(2, 3, 4), threads=1, seconds=0).forced == "scalar"
+
+
+def test_several_kernels_are_bounded_by_the_highest_of_their_peaks():
+    rates = {"popcount_scalar": 1.0, "popcount_avx2": 3.0}
+    assert _measure.bound_of(["scalar", "avx2"], rates) == "popcount_avx2"
+    assert _measure.bound_of(["avx2", "scalar"], rates) == "popcount_avx2"
+    assert _measure.bound_of(["scalar", "unheard"], rates) == "popcount_scalar"
+    assert _measure.bound_of(["unheard"], rates) is None
 
 
 def test_a_kernel_without_a_peak_has_no_fraction(monkeypatch):

@@ -18,12 +18,13 @@ def test_a_row_survives_json(row):
     assert json.loads(json.dumps(row.as_dict())) == row.as_dict()
 
 
-def test_a_row_replaces_the_one_of_the_same_job_and_kernel(row, tmp_path):
-    other = dataclasses.replace(row, isa="another")
+def test_a_row_replaces_the_one_of_the_same_job_threads_and_forced_kernel(row, tmp_path):
+    row = dataclasses.replace(row, forced=None)
+    other = dataclasses.replace(row, forced=row.isa)
     bench.save([row, other], tmp_path)
-    path = bench.save([dataclasses.replace(row, ms=5.0)], tmp_path)
+    path = bench.save([dataclasses.replace(row, isa="chosen today", ms=5.0)], tmp_path)
     rows = [json.loads(line) for line in path.read_text().splitlines()]
-    assert [(one["isa"], one["ms"]) for one in rows] == [("another", row.ms), (row.isa, 5.0)]
+    assert [(one["forced"], one["ms"]) for one in rows] == [(row.isa, row.ms), (None, 5.0)]
 
 
 def test_the_file_is_named_after_the_cpu(row, tmp_path):

@@ -27,6 +27,12 @@ def test_a_forced_instruction_set_is_the_one_that_ran_and_ends_with_the_command(
     assert native.forced() == before
 
 
+def test_all_instruction_sets_are_measured_one_after_the_other(capsys):
+    assert main(["bench", "gemm", *QUICK, "--json", "--isa", "all", "--shape", *SMALL["gemm"]]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [row["forced"] for row in rows] == [row["isa"] for row in rows] == native.available_isas("dense")
+
+
 def test_every_peer_is_measured_or_said_to_be_absent(capsys):
     from onebit.bench import PEERS
 
@@ -52,6 +58,9 @@ def test_kept_rows_are_those_that_were_measured(tmp_path, capsys):
         (["gemm", "--shape", "2", "3", "0"], "M N K"),
         (["conv", "--shape", "2"], "BATCH CHANNELS SIZE"),
         (["model", "--shape", "0"], "BATCH"),
+        (["model", "--only", "larq"], "Did you mean 'larq-vgg'"),
+        (["model", "--isa", "avx3"], "avx3"),
+        (["conv", "--threads", "0"], "--threads is 0"),
         (["gemm", "--isa", "avx3"], "avx3"),
         (["gemm", "--shape", "a"], "invalid int value"),
     ],

@@ -50,7 +50,13 @@ def _nodes(module: nn.Module, x: str, y: str, place: int, constants: list[Any]) 
         return [helper.make_node("Gemm", [x, weight, constant("bias", module.bias)], [y])]
     if isinstance(module, nn.Conv2d):
         pads = [int(side) for side in module.padding] * 2
-        return [helper.make_node("Conv", [x, constant("weight", module.weight)], [y], pads=pads)]
+        terms = [constant("weight", module.weight)] + ([] if module.bias is None else [constant("bias", module.bias)])
+        return [helper.make_node("Conv", [x, *terms], [y], pads=pads)]
+    if isinstance(module, nn.MaxPool2d):
+        sides = [module.kernel_size] * 2
+        return [helper.make_node("MaxPool", [x], [y], kernel_shape=sides, strides=sides)]
+    if isinstance(module, nn.Flatten):
+        return [helper.make_node("Flatten", [x], [y])]
     if isinstance(module, Centre):
         two, offset = constant("two", module.two), constant("offset", torch.tensor(255.0))
         return [
@@ -58,6 +64,6 @@ def _nodes(module: nn.Module, x: str, y: str, place: int, constants: list[Any]) 
             helper.make_node("Mul", [f"cast{place}", two], [f"twice{place}"]),
             helper.make_node("Sub", [f"twice{place}", offset], [y]),
         ]
-    if isinstance(module, Sign):
-        return [helper.make_node("Sign", [x], [y])]
+    if isinstance(module, Sign | nn.ReLU):
+        return [helper.make_node("Sign" if isinstance(module, Sign) else "Relu", [x], [y])]
     raise TypeError(f"float_onnx: no nodes for {type(module).__name__}")

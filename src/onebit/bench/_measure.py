@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
 
 import onebit
 from onebit._errors import NativeError
-from onebit.bench._peaks import BOUND, peaks, probe, survey
+from onebit.bench._peaks import BOUND, probe, survey
 from onebit.bench._peers import prepare
 from onebit.bench._results import Row, cpu_name
 from onebit.bench._turns import Timing, Turn, median, take_turns, timed
@@ -34,13 +34,15 @@ def threads_set(threads: int) -> Iterator[None]:
 def measure(workload: Workload, *, threads: int, peers: bool = False, seconds: float = 3.0) -> Row:
     """One row of results, with the kernels that are active now; takes about `seconds`, longer for a slow peer.
 
-    Raises NativeError if onebit's answer differs from the float network's, or another kernel than the active one ran.
+    Raises NativeError if onebit's answer differs from the float network's, or another kernel than the forced one ran.
     """
     with threads_set(threads):
         isas = _checked(workload)
         runs, absent = prepare(workload, threads) if peers else ({}, {})
-        bound = bound_of(isas)
+        for run in runs.values():
+            run()  # whatever an engine prepares at its first call
         before, skipped = survey(threads)
+        bound = bound_of(isas, before)
         turns = {OURS: timed(workload.run)}
         if bound is not None:
             turns = {BEFORE: _peak_turn(bound, threads), **turns, AFTER: _peak_turn(bound, threads)}
@@ -48,8 +50,6 @@ def measure(workload: Workload, *, threads: int, peers: bool = False, seconds: f
         after, _ = survey(threads)
     ours = median(taken[OURS])
     limit = median(taken[BEFORE] + taken[AFTER]) if bound is not None else None  # seconds of one MAC
-    least = Timing(workload.macs * limit.wall, workload.macs * limit.cpu) if limit is not None else None
-    alone = threads == 1
     others = {name: median(taken[name]).wall for name in runs}
     return Row(
         cpu=cpu_name(),
@@ -58,16 +58,14 @@ def measure(workload: Workload, *, threads: int, peers: bool = False, seconds: f
         name=workload.name,
         shape=list(workload.shape),
         isa=" and ".join(isas),
+        forced=native.forced(),
         threads=threads,
         rounds=len(taken[OURS]),
         ms=ours.wall * 1e3,
-        cpu_ms=ours.cpu * 1e3 if alone else None,
+        cpu_ms=ours.cpu * 1e3 if threads == 1 else None,
         tmac_per_s=workload.macs / ours.wall / 1e12,
         peak=bound,
-        peak_tmac_per_s=1e-12 / limit.wall if limit is not None else None,
-        fraction_of_peak=least.wall / ours.wall if least is not None else None,
-        cpu_fraction_of_peak=least.cpu / ours.cpu if least is not None and alone else None,
-        cpu_share=limit.cpu / limit.wall if limit is not None else None,
+        **_reached(workload.macs, ours, limit, alone=threads == 1),
         peers={name: wall * 1e3 for name, wall in others.items()},
         ratio={name: wall / ours.wall for name, wall in others.items()},
         absent=absent,
@@ -76,10 +74,20 @@ def measure(workload: Workload, *, threads: int, peers: bool = False, seconds: f
     )
 
 
-def bound_of(isas: list[str]) -> str | None:
-    """The peak that bounds a job of these kernels, that of the first; None if this build cannot measure it."""
-    bound = BOUND.get(isas[0])
-    return bound if bound in {peak.name for peak in peaks() if peak.available} else None
+def _reached(macs: int, ours: Timing, limit: Timing | None, *, alone: bool) -> dict[str, float | None]:
+    """The fields of a row that compare `ours` with the peak, whose time for one multiply-accumulate is `limit`."""
+    return {
+        "peak_tmac_per_s": 1e-12 / limit.wall if limit else None,
+        "fraction_of_peak": macs * limit.wall / ours.wall if limit else None,
+        "cpu_fraction_of_peak": macs * limit.cpu / ours.cpu if limit and alone else None,
+        "cpu_share": limit.cpu / limit.wall if limit else None,
+    }
+
+
+def bound_of(isas: list[str], rates: Mapping[str, float]) -> str | None:
+    """The peak that bounds a job of these kernels, the highest of theirs; None if this build can measure none."""
+    bounds = [BOUND[isa] for isa in isas if BOUND.get(isa) in rates]
+    return max(bounds, key=lambda name: rates[name], default=None)
 
 
 def _checked(workload: Workload) -> list[str]:
@@ -88,8 +96,8 @@ def _checked(workload: Workload) -> list[str]:
         raise NativeError(f"{workload.name} {workload.shape}: onebit's answer is not the float network's. Not timed.")
     ran = {operator: native.ran(operator) for operator in workload.operators}
     active = {operator: native.active(operator) for operator in workload.operators}
-    if ran != active:
-        raise NativeError(f"{workload.name}: the kernels that ran are {ran}, those chosen are {active}.")
+    if native.forced() is not None and ran != active:
+        raise NativeError(f"{workload.name}: the kernels that ran are {ran}, those forced are {active}.")
     return list(dict.fromkeys(ran.values()))
 
 

@@ -1,23 +1,47 @@
-"""A whole network: the paper's multilayer perceptron, with random weights, converted."""
+"""Whole networks: the paper's multilayer perceptron and ConvNet, and Larq's, with random weights, converted."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from onebit import models
-from onebit.bench._workload import Centre, Sign, Workload, linear
+from onebit.bench._folded import fold, steps
+from onebit.bench._workload import Workload
 from onebit.conversion import convert
-from onebit.nn import BinaryLinear, Pixels
-from onebit.quantizers import Quantizer
+from onebit.nn import BinaryConv2d, BinaryLinear
+
+# The maximum of four standard normal numbers: its mean and its variance.
+POOLED_MEAN, POOLED_VARIANCE = 1.03, 0.49
 
 
-def mlp(batch: int, hidden: tuple[int, ...] = (4096, 4096, 4096)) -> Workload:
-    """784-3x4096-10 on `batch` random pictures. Peers run it with batch normalisation folded into the weights."""
+def mlp(batch: int, hidden: Sequence[int] = (4096, 4096, 4096)) -> Workload:
+    """784-3x4096-10 on `batch` random pictures."""
+    return _network("mlp", batch, (784,), hidden=hidden)
+
+
+def cifar10_convnet(batch: int, widths: Sequence[int] = (128, 128, 256, 256, 512, 512)) -> Workload:
+    """2x128C3-MP2-2x256C3-MP2-2x512C3-MP2-2x1024FC-10 on `batch` random pictures of 3 x 32 x 32."""
+    return _network("cifar10-convnet", batch, (3, 32, 32), widths=widths)
+
+
+def larq_vgg(batch: int, widths: Sequence[int] = (128, 128, 256, 256, 512, 512)) -> Workload:
+    """The network of Larq's guide on `batch` random pictures of 3 x 32 x 32."""
+    return _network("larq-vgg", batch, (3, 32, 32), widths=widths)
+
+
+def _network(name: str, batch: int, picture: tuple[int, ...], **options: Sequence[int]) -> Workload:
+    """The network of that name; peers run it with batch normalisation folded into the weights."""
     generator = torch.Generator().manual_seed(0)
-    model = _random(hidden, generator)
-    x = torch.randint(0, 256, (batch, 784), generator=generator, dtype=torch.uint8)
-    packed = convert(model, x)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = models.create(name, **options).eval()
+    balance(model, generator)
+    x = torch.randint(0, 256, (batch, *picture), generator=generator, dtype=torch.uint8)
+    packed = convert(model, x[:4])
     network = fold(model)
 
     def run() -> Tensor:
@@ -28,51 +52,19 @@ def mlp(batch: int, hidden: tuple[int, ...] = (4096, 4096, 4096)) -> Workload:
         return torch.allclose(run(), model(x), rtol=1e-4, atol=1e-4)
 
     macs = batch * sum(layer.macs for layer in packed.layers())
-    name = f"mlp_{784}_{'_'.join(map(str, hidden))}_10"
     return Workload(name, (batch,), macs, tuple(packed.kernels()), run, network, x, check)
 
 
-def fold(model: nn.Module) -> nn.Sequential:
-    """The same network in plain float32 for inference: signs of the weights, times the factor of their norm."""
-    folded: list[nn.Module] = []
-    weight = torch.empty(0)
-    for module in model.modules():
-        if isinstance(module, BinaryLinear):
-            weight = torch.where(module.weight.detach() < 0, -1.0, 1.0)
-        elif isinstance(module, nn.BatchNorm1d):
-            scale, bias = _affine(module)
-            folded.append(linear(weight * scale[:, None], bias))
-        elif isinstance(module, Pixels):
-            folded.append(Centre())
-        elif isinstance(module, Quantizer) and _is_activation(module, model):
-            folded.append(Sign())
-    return nn.Sequential(*folded)
-
-
-def _affine(norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
-    if norm.running_mean is None or norm.running_var is None:
-        raise ValueError("fold: a norm without running statistics has nothing to fold")
-    scale = norm.weight.detach() / torch.sqrt(norm.running_var + norm.eps)
-    return scale, norm.bias.detach() - norm.running_mean * scale
-
-
-def _is_activation(quantizer: Quantizer, model: nn.Module) -> bool:
-    """Whether it stands in the chain: the quantizers inside of a layer act on that layer's weights."""
-    layers = (module for module in model.modules() if isinstance(module, BinaryLinear))
-    return all(quantizer is not inside for layer in layers for inside in layer.modules())
-
-
-def _random(hidden: tuple[int, ...], generator: torch.Generator) -> nn.Module:
-    """A network whose norms have statistics as if trained, so that about half of all signs are -1."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        model = models.create("mlp", hidden=hidden).eval()
-    spread = 255 / 3**0.5  # of a pixel; of a sign, 1
-    for module in model.modules():
-        if isinstance(module, BinaryLinear):
-            spread *= module.weight.shape[1] ** 0.5
-        if isinstance(module, nn.BatchNorm1d) and module.running_mean is not None and module.running_var is not None:
-            module.running_mean.copy_(torch.randn(module.num_features, generator=generator) * spread / 2)
-            module.running_var.fill_(spread**2)
-            spread = 1.0
-    return model
+def balance(model: nn.Module, generator: torch.Generator) -> None:
+    """Gives the norms statistics as if trained, so that about half of all signs are -1."""
+    spread, shift, shrink = 255 / 3**0.5, 0.0, 1.0  # of a pixel; of a sign the spread is 1
+    for module in steps(model):
+        if isinstance(module, BinaryLinear | BinaryConv2d):
+            spread *= module.weight[0].numel() ** 0.5
+        elif isinstance(module, nn.MaxPool2d):
+            shift, shrink = POOLED_MEAN, POOLED_VARIANCE
+        elif isinstance(module, _BatchNorm) and module.running_mean is not None and module.running_var is not None:
+            middle = torch.randn(module.num_features, generator=generator) / 2 * shrink**0.5 + shift
+            module.running_mean.copy_(middle * spread)
+            module.running_var.fill_(spread**2 * shrink)
+            spread, shift, shrink = 1.0, 0.0, 1.0

@@ -35,6 +35,8 @@ for name, peer in {
     "openvino float32": Peer(("onnx", "openvino"), "bench", _peers_openvino.float32),
     "openvino bf16": Peer(("onnx", "openvino"), "bench", _peers_openvino.bf16),
     "openvino int8": Peer(("onnx", "openvino", "nncf"), "bench", _peers_openvino.int8),
+    "openvino bf16 relu": Peer(("onnx", "openvino"), "bench", _peers_openvino.bf16_relu),
+    "openvino int8 relu": Peer(("onnx", "openvino", "nncf"), "bench", _peers_openvino.int8_relu),
 }.items():
     PEERS.register(name)(peer)
 

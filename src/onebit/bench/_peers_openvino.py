@@ -1,15 +1,22 @@
-"""OpenVINO's CPU plugin: float32, bfloat16, and int8 after quantization by NNCF."""
+"""OpenVINO's CPU plugin: float32, bfloat16, and int8 after quantization by NNCF.
+
+It fuses a ReLU into the layer before it, a sign not. So there is also the network that one would give it: of the same
+shape, with ReLU in place of sign. It computes other numbers; what counts here is its time.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import io
 import logging
 from collections.abc import Callable
 from typing import Any
 
+from torch import nn
+
 from onebit.bench._float_onnx import float_onnx
-from onebit.bench._workload import Workload
+from onebit.bench._workload import Sign, Workload
 
 Run = Callable[[], object]
 
@@ -38,6 +45,26 @@ def int8(workload: Workload, threads: int) -> Run:
     with contextlib.redirect_stdout(io.StringIO()):  # its progress bars
         model: openvino.Model = nncf.quantize(_read(workload), calibration, subset_size=1)
     return _compiled(model, workload, threads, "f32")  # what is not quantized stays float32
+
+
+def bf16_relu(workload: Workload, threads: int) -> Run | None:
+    """As `bf16`, with ReLU in place of sign; None for a workload without signs."""
+    rectified = with_relu(workload)
+    return None if rectified is None else bf16(rectified, threads)
+
+
+def int8_relu(workload: Workload, threads: int) -> Run | None:
+    """As `int8`, with ReLU in place of sign; None for a workload without signs."""
+    rectified = with_relu(workload)
+    return None if rectified is None else int8(rectified, threads)
+
+
+def with_relu(workload: Workload) -> Workload | None:
+    """The workload with a network of the same layers, but ReLU in place of sign; None if there is none."""
+    modules = [nn.ReLU() if isinstance(module, Sign) else module for module in workload.network]
+    if not any(isinstance(module, nn.ReLU) for module in modules):
+        return None
+    return dataclasses.replace(workload, network=nn.Sequential(*modules))
 
 
 def _read(workload: Workload) -> Any:

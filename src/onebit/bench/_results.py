@@ -18,7 +18,8 @@ from onebit._errors import OutputError
 class Row:
     """One measured job; every figure is a median over `rounds` rounds in one run.
 
-    isa: the kernel that ran. ms: by the clock on the wall; cpu_ms: the thread's own processor time, for 1 thread.
+    isa: the kernels that ran. forced: the instruction set that was forced, None if the library chose.
+    ms: by the clock on the wall; cpu_ms: the thread's own processor time, for 1 thread.
     peak: the loop that bounds this instruction set; peak_tmac_per_s: what `threads` threads reach in it meanwhile.
     fraction_of_peak, cpu_fraction_of_peak: of that, both by the same clock. cpu_share: what other programs left of the
     CPUs. peers: name -> ms. ratio: name -> their ms by onebit's. absent: peers that did not run -> why.
@@ -31,6 +32,7 @@ class Row:
     name: str
     shape: list[int]
     isa: str
+    forced: str | None
     threads: int
     rounds: int
     ms: float
@@ -64,7 +66,7 @@ def cpu_name() -> str:
 
 
 def save(rows: Sequence[Row], folder: Path) -> Path:
-    """Writes rows to folder/<cpu>.jsonl, in place of those with the same job, kernel and threads; the rest stay."""
+    """Writes rows to folder/<cpu>.jsonl, in place of those of the same job, threads and forced kernel."""
     path = folder / f"{re.sub(r'[^a-z0-9]+', '-', cpu_name().lower()).strip('-')}.jsonl"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -79,4 +81,4 @@ def save(rows: Sequence[Row], folder: Path) -> Path:
 
 
 def _key(row: dict[str, Any]) -> tuple[Any, ...]:
-    return row["name"], tuple(row["shape"]), row["isa"], row["threads"]
+    return row["name"], tuple(row["shape"]), row["forced"], row["threads"]

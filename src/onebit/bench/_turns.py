@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 WARM, TURN = 0.005, 0.02  # seconds that one turn warms up (another's threads may still spin), and measures, at least
-FEWEST = 7  # rounds
+FEWEST, FEWEST_SLOW = 7, 3  # rounds; of a turn that alone takes longer than the time for all
+LONG = 0.25  # seconds of a call in which what warming up saves is lost
 
 
 class Timing(NamedTuple):
@@ -22,13 +23,18 @@ Turn = Callable[[], Timing]
 
 
 def timed(run: Callable[[], object]) -> Turn:
-    """A turn of `run`: warm up, then call it until a turn's time is over, and give the mean of those calls."""
+    """A turn of `run`: warm up, then call it until a turn's time is over, and give the mean of those calls.
+
+    A long call is its own warming up: it is made once.
+    """
 
     def turn() -> Timing:
-        start = time.perf_counter()
+        start, thread = time.perf_counter(), time.thread_time()
         warm = start + WARM
         run()
         once = time.perf_counter() - start
+        if once >= LONG:
+            return Timing(once, time.thread_time() - thread)
         while once < TURN and time.perf_counter() < warm:
             run()
         calls = 0
@@ -43,13 +49,21 @@ def timed(run: Callable[[], object]) -> Turn:
 
 
 def take_turns(turns: Mapping[str, Turn], *, seconds: float) -> dict[str, list[Timing]]:
-    """Rounds in which each has its turn, until `seconds` are over, but at least seven."""
+    """Rounds in which each has its turn, until `seconds` are over, but at least seven.
+
+    Whoever alone has used up `seconds` has at least three turns, and then leaves the others to theirs.
+    """
     taken: dict[str, list[Timing]] = {name: [] for name in turns}
-    end = time.perf_counter() + seconds
+    spent = dict.fromkeys(turns, 0.0)
+    begin = time.perf_counter()
     rounds = 0
-    while rounds < FEWEST or time.perf_counter() < end:
+    while rounds < FEWEST or time.perf_counter() < begin + seconds:
         for name, turn in turns.items():
+            if len(taken[name]) >= FEWEST_SLOW and spent[name] > max(seconds, LONG):
+                continue
+            start = time.perf_counter()
             taken[name].append(turn())
+            spent[name] += time.perf_counter() - start
         rounds += 1
     return taken
 

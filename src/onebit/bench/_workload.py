@@ -15,7 +15,8 @@ class Workload:
 
     name, shape: what a row of results calls it. macs: multiply-accumulates of one call.
     operators: names in the kernel table that it runs. run: one call of onebit.
-    network: the same sums in floating point, made of Linear, Conv2d, Centre and Sign; what peers run.
+    network: the same sums in floating point, made of Linear, Conv2d, MaxPool2d, Flatten, Centre
+        and Sign; what peers run.
     x: the network's input, float32 or uint8. check: whether onebit's answer is the network's.
     """
 

@@ -22,15 +22,19 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
     )
     parser.add_argument("kind", metavar="KIND", help="what to measure: gemm, conv or model")
     parser.add_argument(
+        "--only", metavar="NAME", nargs="+", default=[], help="model: mlp, cifar10-convnet, larq-vgg (default: all)"
+    )
+    parser.add_argument(
         "--shape",
         metavar="SIZE",
         type=int,
         nargs="+",
         action="append",
+        default=[],
         help="gemm: M N K; conv: BATCH CHANNELS SIZE; model: BATCH; may be given several times",
     )
     parser.add_argument("--threads", metavar="N", type=int, help="for all engines (default: what torch would take)")
-    parser.add_argument("--isa", metavar="NAME", help="force an instruction set, e.g. avx2 (default: the best)")
+    parser.add_argument("--isa", metavar="NAME", help="force an instruction set, e.g. avx2, or all in turn: all")
     parser.add_argument("--peers", action="store_true", help="also torch, ONNX Runtime and OpenVINO, if installed")
     parser.add_argument("--seconds", metavar="S", type=float, default=3.0, help="time for each shape (default: 3)")
     parser.add_argument("--save", metavar="DIR", help="also keep the rows in DIR/<cpu>.jsonl")
@@ -44,20 +48,36 @@ def run(args: argparse.Namespace) -> int:
     from onebit.ops import native
 
     kind = bench.KINDS[args.kind]
+    plan = kind.plan(args.only, args.shape)
     threads = native.get_threads() if args.threads is None else args.threads
     check(threads, args.seconds)
     rows = []
-    with native.force(args.isa or native.forced()):
-        for shape in args.shape or kind.shapes:
-            workload = kind.workload(shape)
-            if not args.json and sys.stderr.isatty():
-                print(f"measuring {workload.name} {' x '.join(map(str, shape))} ...", file=sys.stderr)
-            rows.append(bench.measure(workload, threads=threads, peers=args.peers, seconds=args.seconds))
+    for isa in forced(args.isa):
+        with native.force(isa):
+            for name, shape in plan:
+                tell(args, f"measuring {name} {' x '.join(map(str, shape))}{f' by {isa}' if isa else ''} ...")
+                job = kind.workload(name, shape)
+                rows.append(bench.measure(job, threads=threads, peers=args.peers, seconds=args.seconds))
     print(json.dumps([row.as_dict() for row in rows], indent=2) if args.json else bench.render(rows))
     if args.save:
         path = bench.save(rows, Path(args.save))
         print(f"Kept in {path}.", file=sys.stderr)
     return 0
+
+
+def forced(isa: str | None) -> list[str | None]:
+    """The instruction sets to force, one after the other; None leaves the choice to the library, or to ONEBIT_ISA."""
+    from onebit.ops import native
+
+    if isa == "all":
+        return list(dict.fromkeys(kernel.isa for kernel in native.kernels() if kernel.available))
+    return [isa or native.forced()]
+
+
+def tell(args: argparse.Namespace, text: str) -> None:
+    """A line of progress, for a person only."""
+    if not args.json and sys.stderr.isatty():
+        print(text, file=sys.stderr)
 
 
 def check(threads: int, seconds: float) -> None:
