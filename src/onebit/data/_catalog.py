@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from onebit.data import _mnist as _mnist  # registers its collections
+from onebit.data import _cifar as _cifar  # these three register their collections
+from onebit.data import _mnist as _mnist
+from onebit.data import _svhn as _svhn
 from onebit.data._collection import COLLECTIONS, look_for
 
 
@@ -30,11 +32,11 @@ def find_root(root: str | os.PathLike[str] | None = None) -> Path:
 
 
 def locate(name: str, root: str | os.PathLike[str] | None = None) -> str:
-    """One phrase for where `load` would take a data set from: the folder that holds all its splits, else what
+    """One phrase for where `load` would take a data set from: the folder that holds both splits, else what
     stands in for it. Looks at names and at the smallest file only, and never at the network; raises UnknownName.
     """
     collection, folder = COLLECTIONS[name], find_root(root)
-    found = {split: look_for(collection, split, folder).paths for split in collection.splits}
+    found = {split: look_for(collection, split, folder).paths for split in ("train", "test")}
     if all(found.values()):
         return " and ".join(sorted({str(paths[0].parent) for paths in found.values()}))
     absent = " and ".join(split for split, paths in found.items() if not paths)

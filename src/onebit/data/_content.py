@@ -32,6 +32,12 @@ def file_md5(path: Path) -> str:
         return _digest(hashlib.md5(usedforsecurity=False), stream)
 
 
+def file_sha256(path: Path) -> str:
+    """SHA-256 of the file as it lies on disk, in hex."""
+    with path.open("rb") as stream:
+        return _digest(hashlib.sha256(), stream)
+
+
 def _digest(digest: hashlib._Hash, stream: BufferedIOBase) -> str:
     while chunk := stream.read(CHUNK):
         digest.update(chunk)

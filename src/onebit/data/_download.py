@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import cast
 
 from onebit._errors import DataError
-from onebit.data._content import content_sha256, file_md5
+from onebit.data._content import content_sha256, file_md5, file_sha256
 from onebit.data._partial import Partial
 
 Progress = Callable[[str, int, int], None]
@@ -30,12 +30,23 @@ _ATTEMPTS = 5  # per mirror, and only while each attempt brings new bytes
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A file as published: `size` and `md5` of the file as served, `sha256` of its uncompressed content."""
+    """A file as published: `size` and `md5` of the file as served, `sha256` of its uncompressed content.
+
+    whole: `sha256` is that of the file as served, too, as publishers state it for archives.
+    A size or checksum that nobody publishes is 0 or None; what is downloaded has a size and an md5.
+    """
 
     name: str
-    size: int
-    md5: str
-    sha256: str
+    size: int = 0
+    md5: str | None = None
+    sha256: str | None = None
+    whole: bool = False
+
+    def is_equal_to(self, path: Path) -> bool | None:
+        """Whether the file on disk is the published one; None if no checksum is published for it as it lies there."""
+        if self.sha256 is not None and not self.whole:
+            return content_sha256(path) == self.sha256
+        return file_md5(path) == self.md5 if self.md5 is not None and path.name == self.name else None
 
 
 class UnreachableError(DataError):
@@ -201,13 +212,15 @@ def _open_within(request: urllib.request.Request, timeout: float) -> http.client
 
 
 def _mismatch(file: RemoteFile, path: Path) -> str | None:
-    """What is wrong with the bytes, or None. The published md5 is compared first, then always the content."""
+    """What is wrong with the bytes, or None. The published md5 is compared first, then the content."""
     found = file_md5(path)
     if found != file.md5:
         size = path.stat().st_size
         return f"wrong checksum, file removed: md5 {found} ({size} bytes), expected {file.md5} ({file.size} bytes)"
+    if file.sha256 is None:
+        return None
     try:
-        content = content_sha256(path)
+        content = file_sha256(path) if file.whole else content_sha256(path)
     except (OSError, EOFError, zlib.error) as error:
         return f"wrong content, file removed: cannot be unpacked ({error}), expected sha256 {file.sha256}"
     if content != file.sha256:

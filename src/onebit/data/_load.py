@@ -11,8 +11,7 @@ from pathlib import Path
 from onebit._errors import DataError, FormatError, OutputError
 from onebit._registry import unknown_name
 from onebit.data._catalog import find_root
-from onebit.data._collection import COLLECTIONS, Collection, files_in, look_for
-from onebit.data._content import content_sha256
+from onebit.data._collection import COLLECTIONS, Collection, Form, files_in, look_for
 from onebit.data._dataset import Dataset
 from onebit.data._download import Progress, UnreachableError, fetch
 
@@ -36,16 +35,16 @@ def load(
 
     root: folder to look in and download to; else the environment variable ONEBIT_DATA, else onebit/data in the
         user's cache folder (XDG_CACHE_HOME or ~/.cache). Its files may lie in it directly, in root/<name>, or in
-        torchvision's layout (root/MNIST/raw), with or without .gz.
-    split: "train" or "test".
+        torchvision's layout (root/MNIST/raw), with or without .gz; docs/data.md lists them for every set.
+    split: "train" or "test"; svhn has "extra" and "train+extra" too.
     download: whether absent files are fetched from the set's mirrors, checked by checksum.
     progress: called as progress(file name, bytes done, bytes in all) during a download.
     notify: called with one line when "mnist" is neither found nor downloadable and the sample of 6,000 + 1,000
         digits in the package is used instead (`Dataset.source` says so too); prints it to stderr by default.
 
     Raises UnknownName for `name` or `split`; DataError if there is no such data, naming what was searched;
-    FormatError for a damaged file; OutputError if a download cannot be written and there is no sample to use instead
-    (if there is one, the line says why it is used).
+    FormatError for a damaged, foreign or hostile file; OutputError if a download cannot be written and there is no
+    sample to use instead (if there is one, the line says why it is used).
     """
     collection = COLLECTIONS[name]
     return load_collection(collection, find_root(root), split, download, progress, notify)
@@ -63,12 +62,12 @@ def load_collection(
     if split not in collection.splits:
         raise unknown_name(f"split of {collection.name}", split, collection.splits)
     search = look_for(collection, split, root)
-    if search.paths:
-        return _read(collection, split, search.paths)
+    if search.form is not None:
+        return _read(collection, split, search.form, search.paths)
     reason, failure = "is not to be downloaded", "downloading was not allowed"
     if download:
         try:
-            return _read(collection, split, _fetch(collection, split, root, progress))
+            return _read(collection, split, collection.forms[-1], _fetch(collection, split, root, progress))
         except UnreachableError as error:
             reason, failure = "could not be downloaded (no mirror delivered it)", f"downloading failed: {error}"
         except OutputError as error:
@@ -91,7 +90,7 @@ def load_collection(
 
 def _sample(collection: Collection, split: str, folder: Path) -> Dataset:
     paths = tuple(path for path in files_in(folder, collection.splits[split]) if path is not None)
-    images, labels = collection.read(paths)
+    images, labels = collection.read(paths, split)
     source = f"packaged sample: {len(labels):,} pictures of the official {split} split"
     return Dataset(images, labels, collection.classes, collection.name, source)
 
@@ -106,13 +105,17 @@ def _fetch(collection: Collection, split: str, root: Path, progress: Progress | 
     )
 
 
-def _read(collection: Collection, split: str, paths: tuple[Path, ...]) -> Dataset:
-    images, labels = collection.read(paths)
+def _read(collection: Collection, split: str, form: Form, paths: tuple[Path, ...]) -> Dataset:
+    images, labels = form.read(paths, split)
     if images.shape[1:] != collection.shape:
         raise FormatError(f"{paths[0]}: pictures are {tuple(images.shape[1:])}; expected {collection.shape}.")
-    official = all(
-        content_sha256(path) == file.sha256 for file, path in zip(collection.splits[split], paths, strict=True)
-    )
-    state = "equal to the official ones" if official else "NOT the official ones: their checksums differ"
-    source = f"{' and '.join(path.name for path in paths)} in {paths[0].parent}, {state}"
-    return Dataset(images, labels, collection.classes, collection.name, source)
+    verdicts = {file.is_equal_to(path) for file, path in zip(form.splits[split], paths, strict=True)}
+    if False in verdicts:
+        state = "NOT the official ones: their checksums differ"
+    elif None in verdicts:
+        state = "not compared with the official ones: no checksums are published for these files"
+    else:
+        state = "equal to the official ones"
+    names = [path.name for path in paths]
+    files = " and ".join(names) if len(names) <= 2 else f"{names[0]} to {names[-1]}"
+    return Dataset(images, labels, collection.classes, collection.name, f"{files} in {paths[0].parent}, {state}")

@@ -83,7 +83,7 @@ MNIST = Collection(
             ),
         ),
     },
-    read=read_pair,
+    read=lambda paths, _split: read_pair(paths),
     sample=SAMPLE,
 )
 
@@ -139,7 +139,7 @@ FASHION_MNIST = Collection(
             ),
         ),
     },
-    read=read_pair,
+    read=lambda paths, _split: read_pair(paths),
 )
 
 COLLECTIONS.register(MNIST.name)(MNIST)
