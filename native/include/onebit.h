@@ -28,7 +28,7 @@ enum {
     OB_OK = 0,
     OB_ERROR_NULL = 1,        /* a pointer that must point somewhere is NULL */
     OB_ERROR_SIZE = 2,        /* a size is negative, zero where it must not be, or would overflow */
-    OB_ERROR_OUTPUT = 3,      /* the epilogue names no known output kind, or lacks an array that its kind needs */
+    OB_ERROR_OUTPUT = 3,      /* the epilogue names no known output kind or activation, or lacks an array it needs */
     OB_ERROR_DIRECTION = 4,   /* a direction is neither +1 nor -1 */
     OB_ERROR_WEIGHTS = 5,     /* the weights were not made by ob_weights_pack, or for other sizes */
     OB_ERROR_WORKSPACE = 6,   /* the workspace is smaller than the operator's *_workspace function says */
@@ -89,17 +89,33 @@ OB_API ob_status ob_weights_pack(const uint64_t *rows, int64_t n, int64_t k, voi
 OB_API ob_status ob_weights_unpack(const void *weights, size_t bytes, int64_t n, int64_t k, uint64_t *rows);
 
 /* ---- dense ---------------------------------------------------------------------------------------------------- */
-enum { OB_OUTPUT_INT32 = 1, OB_OUTPUT_FLOAT = 2, OB_OUTPUT_BITS = 3 };
-/* What happens to the exact int32 sum y of output channel j before it is stored:
- *   INT32  y                                          out (m, n) int32
- *   FLOAT  (float)y * scale[j] + bias[j]              out (m, n) float   (one rounding each: never fused)
- *   BITS   +1 iff direction[j] > 0 ? y >= threshold[j] : y <= threshold[j]
- *                                                     out (m, ceil(n / 64)) uint64, tail bits 0 */
+enum { OB_OUTPUT_INT32 = 1, OB_OUTPUT_FLOAT = 2, OB_OUTPUT_BITS = 3, OB_OUTPUT_FLOAT_BITS = 4 };
+enum { OB_ACTIVATION_NONE = 0, OB_ACTIVATION_CLAMP = 1, OB_ACTIVATION_PRELU = 2 };
+/* What happens to the exact int32 sum y of output channel j, in row i, before it is stored:
+ *   INT32       y                                     out (m, n) int32
+ *   BITS        +1 iff direction[j] > 0 ? y >= threshold[j] : y <= threshold[j]
+ *                                                     out (m, ceil(n / 64)) uint64, tail bits 0
+ *   FLOAT       f, the result of these steps          out (m, n) float
+ *   FLOAT_BITS  f, and its sign: -1 iff direction[j] > 0 ? f < float_threshold[j] : f > float_threshold[j]
+ *                                                     out (m, n) float, bits (m, ceil(n / 64)) uint64, tail bits 0
+ * The steps, in this order; each sum and product is rounded once to float, never fused:
+ *   f = (float)y * scale[j] + bias[j]
+ *   f = f + residual[i][j]                            if residual is given and residual_last is 0
+ *   CLAMP       f = f < low[j] ? low[j] : f, then f = f > high[j] ? high[j] : f        (ReLU: 0 and infinity)
+ *   PRELU       f = f > 0 ? f : slope[j] * f
+ *   f = f + residual[i][j]                            if residual is given and residual_last is not 0
+ * A NaN (of the residual) stays a NaN, and its sign is +1, as in ob_pack_f32; -0.0 counts as 0. */
 typedef struct ob_epilogue {
     int32_t output;
     const float *scale, *bias;
     const int32_t *threshold;
     const int8_t *direction;
+    int32_t activation;
+    const float *low, *high, *slope;
+    const float *residual; /* (m, n); NULL: none. It must not overlap out. */
+    int32_t residual_last;
+    const float *float_threshold;
+    void *bits; /* as out, at any address */
 } ob_epilogue;
 
 /* x, weights and out may stand at any address; nothing is read or written outside of them. m = 0 is an empty batch. */

@@ -8,6 +8,7 @@
 #include "conv2d_prepare.h"
 #include "conv_weights.h"
 #include "dispatch.h"
+#include "float_steps.h"
 #include "parts.h"
 #include "threads.h"
 
@@ -19,13 +20,20 @@ enum {
 typedef struct shared_job {
     ob_preparation ready;
     ob_conv2d_kernel *kernel;
+    ob_float_steps steps;
     ob_cut cut;
 } shared_job;
 
 static void part_task(void *data, int64_t index) {
     const shared_job *s = data;
+    const ob_dense_job *job = &s->ready.job.dense;
     const ob_dense_part part = ob_part_of(&s->cut, index);
-    s->kernel(&s->ready.job, &part);
+    ob_dense_part block = part;
+    for (; block.row < part.row + part.rows; block.row += block.rows) {
+        block.rows = ob_least(ob_float_steps_rows(&s->steps, &part), part.row + part.rows - block.row);
+        s->kernel(&s->ready.job, &block);
+        if (s->steps.kernel) s->steps.kernel(s->steps.epilogue, job->out, job->n, &block);
+    }
 }
 
 /* Bytes of a stride or dilation, which can be anything, too large to multiply, where there is no second place. */
@@ -43,8 +51,7 @@ static ob_conv2d_job job_of(const ob_conv2d_call *call, const ob_conv2d_plan *p,
                   .x = p->padded ? work + p->picture : call->x,
                   .weights = (const unsigned char *)call->weights + OB_CONV_WEIGHTS_HEADER,
                   .out = call->out,
-                  .out_bytes = out_bytes,
-                  .epilogue = *call->epilogue},
+                  .out_bytes = out_bytes},
         .out_height = p->y.out,
         .out_width = p->x.out,
         .image_bytes = (p->y.before + p->y.size + p->y.after) * row_bytes,
@@ -83,12 +90,13 @@ static ob_status run(const ob_conv2d_call *call, int u8) {
     if ((status = ob_resolve(u8 ? OB_OP_conv2d_u8 : OB_OP_conv2d, &kernel))) return status;
     if ((status = ob_resolve_inner(OB_OP_dense, &dense))) return status;
     if (call->batch == 0) return OB_OK;
-    if (!call->x || !call->out) return OB_ERROR_NULL;
+    if (!call->x || !ob_outputs_are_there(call->out, call->epilogue)) return OB_ERROR_NULL;
     if (!call->workspace || call->workspace_bytes < plan->total) return OB_ERROR_WORKSPACE;
     s.kernel = (ob_conv2d_kernel *)kernel;
     s.ready.dense = (ob_dense_kernel *)dense;
     s.ready.work = (unsigned char *)call->workspace + (64 - (uintptr_t)call->workspace % 64) % 64;
     s.ready.job = job_of(call, plan, s.ready.work);
+    if ((status = ob_float_steps_of(call->epilogue, &s.steps, &s.ready.job.dense.epilogue))) return status;
     s.ready.x = call->x;
     s.ready.batch = call->batch;
     ob_conv2d_prepare(&s.ready, call->executor);

@@ -1,5 +1,6 @@
 /* dense.c: ob_dense and ob_dense_u8: checks, then the output is shared out by the rule of parts.h. */
 #include "dispatch.h"
+#include "float_steps.h"
 #include "parts.h"
 #include "threads.h"
 #include "weights.h"
@@ -12,13 +13,19 @@ enum {
 typedef struct shared_job {
     ob_dense_job job;
     ob_dense_kernel *kernel;
+    ob_float_steps steps;
     ob_cut cut;
 } shared_job;
 
 static void part_task(void *data, int64_t index) {
     const shared_job *s = data;
     const ob_dense_part part = ob_part_of(&s->cut, index);
-    s->kernel(&s->job, &part);
+    ob_dense_part block = part;
+    for (; block.row < part.row + part.rows; block.row += block.rows) {
+        block.rows = ob_least(ob_float_steps_rows(&s->steps, &part), part.row + part.rows - block.row);
+        s->kernel(&s->job, &block);
+        if (s->steps.kernel) s->steps.kernel(s->steps.epilogue, s->job.out, s->job.n, &block);
+    }
 }
 
 static ob_status run(const ob_dense_call *call, ob_op op, int64_t task_macs) {
@@ -33,7 +40,7 @@ static ob_status run(const ob_dense_call *call, ob_op op, int64_t task_macs) {
     ob_any_kernel *kernel;
     if ((status = ob_resolve(op, &kernel))) return status;
     if (call->m == 0) return OB_OK;
-    if (!call->x || !call->out) return OB_ERROR_NULL;
+    if (!call->x || !ob_outputs_are_there(call->out, call->epilogue)) return OB_ERROR_NULL;
     const int64_t bits_bytes = ob_parts(call->n, 64) * 8;
     shared_job s = {
         .kernel = (ob_dense_kernel *)kernel,
@@ -44,9 +51,9 @@ static ob_status run(const ob_dense_call *call, ob_op op, int64_t task_macs) {
                 .weights = (const unsigned char *)call->weights + OB_WEIGHTS_HEADER,
                 .out = call->out,
                 .x_bytes = x_bytes,
-                .out_bytes = call->epilogue->output == OB_OUTPUT_BITS ? bits_bytes : call->n * 4,
-                .epilogue = *call->epilogue},
+                .out_bytes = call->epilogue->output == OB_OUTPUT_BITS ? bits_bytes : call->n * 4},
     };
+    if ((status = ob_float_steps_of(call->epilogue, &s.steps, &s.job.epilogue))) return status;
     const ob_work work = {call->m, call->n, call->k, x_bytes};
     s.cut = ob_cut_output(&work, ob_executor_threads(call->executor), task_macs);
     ob_run(call->executor, s.cut.parts, part_task, &s);

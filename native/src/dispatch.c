@@ -22,8 +22,8 @@ static const row table[] = {
 };
 enum { ROWS = sizeof table / sizeof table[0] };
 
-static const char *const op_names[OB_OP_COUNT] = {"pack",   "unpack",    "dense",     "dense_u8",
-                                                  "conv2d", "conv2d_u8", "max_pool2d"};
+static const char *const op_names[OB_OP_COUNT] = {"pack",   "unpack",    "dense",       "dense_u8",
+                                                  "conv2d", "conv2d_u8", "float_steps", "max_pool2d"};
 
 static _Atomic(const row *) active[OB_OP_COUNT], ran[OB_OP_COUNT];
 static atomic_int refused; /* the status of a wrong ONEBIT_ISA, until a good ob_force */

@@ -11,6 +11,7 @@ typedef enum ob_op {
     OB_OP_dense_u8,
     OB_OP_conv2d,
     OB_OP_conv2d_u8,
+    OB_OP_float_steps,
     OB_OP_max_pool2d,
     OB_OP_COUNT
 } ob_op;

@@ -18,7 +18,7 @@ typedef struct ob_dense_job {
     const unsigned char *weights; /* [ceil(n / 8)][words][8] uint64: word w of 8 neighbouring channels is one line */
     unsigned char *out;           /* row i starts at out + i * out_bytes */
     int64_t x_bytes, out_bytes;
-    ob_epilogue epilogue;
+    ob_epilogue epilogue; /* int32, float or bits; the steps of floats come later: float_steps.h */
 } ob_dense_job;
 
 /* The part of the output that one task computes: rows x channels. `channel` is a multiple of 64 and `channels` too,
@@ -64,6 +64,9 @@ typedef void ob_dense_kernel(const ob_dense_job *job, const ob_dense_part *part)
 typedef ob_dense_kernel ob_dense_u8_kernel;
 typedef void ob_conv2d_kernel(const ob_conv2d_job *job, const ob_dense_part *part);
 typedef ob_conv2d_kernel ob_conv2d_u8_kernel;
+/* The steps of onebit.h behind y * scale + bias, on the part's floats in out (m, n); channels as in ob_dense_part. */
+typedef void ob_float_steps_kernel(const ob_epilogue *epilogue, unsigned char *out, int64_t n,
+                                   const ob_dense_part *part);
 /* Output rows [row, row + rows) of the pictures of the batch, one below the other. */
 typedef void ob_max_pool2d_kernel(const ob_max_pool2d_job *job, int64_t row, int64_t rows);
 

@@ -24,6 +24,8 @@ ob_cut ob_cut_output(const ob_work *work, int64_t threads, int64_t task_macs);
 ob_dense_part ob_part_of(const ob_cut *cut, int64_t index);
 
 ob_status ob_epilogue_check(const ob_epilogue *epilogue, int64_t n);
+/* False if something must be written and has no address. */
+int ob_outputs_are_there(const void *out, const ob_epilogue *epilogue);
 
 OB_INLINE int64_t ob_least(int64_t a, int64_t b) {
     return a < b ? a : b;

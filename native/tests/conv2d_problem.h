@@ -2,7 +2,7 @@
 #ifndef ONEBIT_TESTS_CONV2D_PROBLEM_H
 #define ONEBIT_TESTS_CONV2D_PROBLEM_H
 
-#include "check.h"
+#include "epilogues.h"
 
 typedef struct problem {
     ob_conv2d_call call;
@@ -10,9 +10,7 @@ typedef struct problem {
     int64_t out[2], m;
     void *x_memory;
     int32_t *sums; /* (m, n): the truth */
-    float *scale, *bias;
-    int32_t *threshold;
-    int8_t *direction;
+    epilogues all;
 } problem;
 
 static const char *text(const problem *p) {
@@ -46,20 +44,6 @@ static void obvious_sums(const problem *p, const int *x, const int *w) {
                                 const int value = inside ? x[at + o / group_n * group_c + l] : q->pad_value;
                                 *y += value * w[((o * q->kernel[0] + i) * q->kernel[1] + j) * group_c + l];
                             }
-}
-
-static void draw_epilogue(problem *p, uint64_t *seed) {
-    const int64_t n = p->call.n;
-    p->scale = malloc((size_t)n * 4), p->bias = malloc((size_t)n * 4);
-    p->threshold = malloc((size_t)n * 4), p->direction = malloc((size_t)n);
-    for (int64_t j = 0; j < n; j++) {
-        p->scale[j] = (float)(int32_t)draw(seed) / 3e7f;
-        p->bias[j] = (float)(int32_t)draw(seed) / 7e6f;
-        p->direction[j] = draw(seed) % 2 ? 1 : -1;
-        const int32_t y = p->m ? p->sums[(int64_t)(draw(seed) % (uint64_t)p->m) * n + j] : 0; /* ties are likely */
-        const int32_t choices[8] = {y, y, y + 1, y - 1, 0, INT32_MIN, INT32_MAX, (int32_t)draw(seed)};
-        p->threshold[j] = choices[draw(seed) % 8];
-    }
 }
 
 static int *draw_weights(problem *p, uint64_t *seed) {
@@ -117,13 +101,14 @@ static problem problem_new(const ob_conv2d_call *call, int u8, uint64_t seed) {
     int *w = draw_weights(&p, &seed), *x = draw_picture(&p, &seed);
     obvious_sums(&p, x, w);
     free(x), free(w);
-    draw_epilogue(&p, &seed);
+    p.all = (epilogues){.m = p.m, .n = call->n, .sums = p.sums};
+    epilogues_draw(&p.all, &seed);
     return p;
 }
 
 static void problem_free(problem *p) {
     free(p->x_memory), free((void *)p->call.weights), free(p->sums);
-    free(p->scale), free(p->bias), free(p->threshold), free(p->direction);
+    epilogues_free(&p->all);
 }
 
 #endif

@@ -14,12 +14,26 @@ static unsigned char x_bytes[M * K], weights[64 + 9 * WORDS * 64], no_weights[si
 static float ones[N];
 static int32_t threshold[N];
 static int8_t direction[N];
+static uint64_t bits[M * 2];
 static ob_epilogue epilogue;
+
+static void floats(int32_t activation) {
+    epilogue.output = OB_OUTPUT_FLOAT_BITS, epilogue.activation = activation;
+}
 
 static ob_dense_call good_call(int u8) {
     for (int j = 0; j < N; j++) ones[j] = 1, direction[j] = 1;
     memset(out, 0, sizeof out);
-    epilogue = (ob_epilogue){OB_OUTPUT_INT32, ones, ones, threshold, direction};
+    epilogue = (ob_epilogue){.output = OB_OUTPUT_INT32,
+                             .scale = ones,
+                             .bias = ones,
+                             .threshold = threshold,
+                             .direction = direction,
+                             .low = ones,
+                             .high = ones,
+                             .slope = ones,
+                             .float_threshold = ones,
+                             .bits = bits};
     return (ob_dense_call){.m = M,
                            .n = N,
                            .k = K,
@@ -60,9 +74,19 @@ static void check_dense_arguments(ob_status (*dense)(const ob_dense_call *), int
     WRONG(c.weights_bytes--, OB_ERROR_WEIGHTS);
     WRONG(c.weights = no_weights, OB_ERROR_WEIGHTS);
     WRONG(epilogue.output = 0, OB_ERROR_OUTPUT);
-    WRONG(epilogue.output = 4, OB_ERROR_OUTPUT);
+    WRONG(epilogue.output = 5, OB_ERROR_OUTPUT);
     WRONG((epilogue.output = OB_OUTPUT_FLOAT, epilogue.scale = NULL), OB_ERROR_OUTPUT);
     WRONG((epilogue.output = OB_OUTPUT_FLOAT, epilogue.bias = NULL), OB_ERROR_OUTPUT);
+    WRONG((epilogue.output = OB_OUTPUT_FLOAT, epilogue.activation = -1), OB_ERROR_OUTPUT);
+    WRONG((epilogue.output = OB_OUTPUT_FLOAT, epilogue.activation = 3), OB_ERROR_OUTPUT);
+    WRONG((floats(OB_ACTIVATION_CLAMP), epilogue.low = NULL), OB_ERROR_OUTPUT);
+    WRONG((floats(OB_ACTIVATION_CLAMP), epilogue.high = NULL), OB_ERROR_OUTPUT);
+    WRONG((floats(OB_ACTIVATION_PRELU), epilogue.slope = NULL), OB_ERROR_OUTPUT);
+    WRONG((floats(OB_ACTIVATION_NONE), epilogue.scale = NULL), OB_ERROR_OUTPUT);
+    WRONG((floats(OB_ACTIVATION_NONE), epilogue.float_threshold = NULL), OB_ERROR_OUTPUT);
+    WRONG((floats(OB_ACTIVATION_NONE), epilogue.direction = NULL), OB_ERROR_OUTPUT);
+    WRONG((floats(OB_ACTIVATION_NONE), epilogue.bits = NULL), OB_ERROR_NULL);
+    WRONG((floats(OB_ACTIVATION_NONE), direction[0] = 0), OB_ERROR_DIRECTION);
     WRONG((epilogue.output = OB_OUTPUT_BITS, epilogue.threshold = NULL), OB_ERROR_OUTPUT);
     WRONG((epilogue.output = OB_OUTPUT_BITS, epilogue.direction = NULL), OB_ERROR_OUTPUT);
     WRONG((epilogue.output = OB_OUTPUT_BITS, direction[N - 1] = 0), OB_ERROR_DIRECTION);

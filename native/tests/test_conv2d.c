@@ -3,43 +3,27 @@
  * else. */
 #include "conv2d_problem.h"
 
-static void expect(const problem *p, int32_t output, unsigned char *to, size_t bytes) {
-    const int64_t n = p->call.n, words = words_of(n);
-    memset(to, 0, bytes);
-    for (int64_t i = 0; i < p->m; i++)
-        for (int64_t j = 0; j < n; j++) {
-            const int32_t y = p->sums[i * n + j], t = p->threshold[j];
-            if (output == OB_OUTPUT_BITS) {
-                const int plus = p->direction[j] == 1 ? y >= t : y <= t;
-                if (!plus) to[i * words * 8 + j / 8] |= (unsigned char)(1 << j % 8);
-                continue;
-            }
-            volatile float scaled = (float)y * p->scale[j]; /* volatile: rounded before the addition */
-            const float f = scaled + p->bias[j];
-            if (output == OB_OUTPUT_FLOAT) memcpy(to + (i * n + j) * 4, &f, 4);
-            if (output == OB_OUTPUT_INT32) memcpy(to + (i * n + j) * 4, &y, 4);
-        }
+static ob_status run_conv2d(void *context, const ob_epilogue *e, void *out) {
+    problem *p = context;
+    ob_conv2d_call *c = &p->call;
+    const size_t bytes = p->u8 ? ob_conv2d_u8_workspace(c, 3) : ob_conv2d_workspace(c, 3);
+    guarded workspace = guarded_new(bytes);
+    c->epilogue = e, c->out = out, c->workspace = workspace.data, c->workspace_bytes = bytes;
+    const ob_status status = p->u8 ? ob_conv2d_u8(c) : ob_conv2d(c);
+    CHECK(guarded_intact(&workspace), "wrote outside of the workspace, %s", text(p));
+    free(workspace.all);
+    return status;
 }
 
-/* One call of one output kind on the active kernel, compared byte for byte. */
-static void check_output(problem *p, int32_t output, const ob_executor *executor, const char *isa) {
-    const size_t bytes = (size_t)(p->m * (output == OB_OUTPUT_BITS ? words_of(p->call.n) * 8 : p->call.n * 4));
-    const size_t workspace_bytes = p->u8 ? ob_conv2d_u8_workspace(&p->call, 3) : ob_conv2d_workspace(&p->call, 3);
-    guarded out = guarded_new(bytes), workspace = guarded_new(workspace_bytes);
-    unsigned char *expected = malloc(bytes + 1);
-    expect(p, output, expected, bytes);
-    const ob_epilogue e = {output, p->scale, p->bias, p->threshold, p->direction};
-    ob_conv2d_call *c = &p->call;
-    c->epilogue = &e, c->out = out.data, c->executor = executor;
-    c->workspace = workspace.data, c->workspace_bytes = workspace_bytes;
-    const ob_status status = p->u8 ? ob_conv2d_u8(c) : ob_conv2d(c);
+/* One call of one epilogue on the active kernel, compared byte for byte. */
+static void check_output(problem *p, int variant, const ob_executor *executor, const char *isa) {
+    char what[340];
     const char *ran;
+    snprintf(what, sizeof what, "%s %s", isa, text(p));
+    p->call.executor = executor;
+    check_epilogue(&p->all, variant, run_conv2d, p, what);
     ob_ran(p->u8 ? "conv2d_u8" : "conv2d", &ran);
-    CHECK(status == OB_OK, "%s: %s", ob_status_text(status), text(p));
     CHECK(!strcmp(ran, isa), "%s ran instead of %s", ran, isa);
-    CHECK(!memcmp(out.data, expected, bytes), "%s output %d, %s", isa, output, text(p));
-    CHECK(guarded_intact(&out) && guarded_intact(&workspace), "%s wrote outside, output %d, %s", isa, output, text(p));
-    free(expected), free(out.all), free(workspace.all);
 }
 
 /* An executor of the caller: runs the tasks backwards, one after the other. */
@@ -56,9 +40,11 @@ static void check_call(const ob_conv2d_call *call, int u8, uint64_t seed) {
     for (int32_t i = 0; ob_kernel(i, &row) == OB_OK; i++) {
         if (strcmp(row.op, u8 ? "conv2d_u8" : "conv2d") || !row.available) continue;
         CHECK(ob_force(row.isa) == OB_OK, "%s", row.isa);
-        for (int32_t output = OB_OUTPUT_INT32; output <= OB_OUTPUT_BITS; output++) {
+        /* int32 and bits always, the many float epilogues in turn */
+        const int turn = (int)(p.m + call->n + call->c) % 6;
+        for (int v = 0; v < EPILOGUES; v = v < EPILOGUE_BITS ? v + 1 : v < EPILOGUE_FLOATS ? 2 + turn : v + 6) {
             CHECK(ob_set_threads(1 + (int32_t)(seed % 3)) == OB_OK, "threads");
-            check_output(&p, output, draw(&seed) % 3 ? NULL : &backwards, row.isa);
+            check_output(&p, v, draw(&seed) % 3 ? NULL : &backwards, row.isa);
         }
     }
     ob_force(NULL);

@@ -10,12 +10,26 @@ static size_t workspace_bytes, weights_bytes;
 static float ones[N];
 static int32_t threshold[N];
 static int8_t direction[N];
+static uint64_t bits[SIZE * SIZE];
 static ob_epilogue epilogue;
+
+static void floats(int32_t activation) {
+    epilogue.output = OB_OUTPUT_FLOAT_BITS, epilogue.activation = activation;
+}
 
 static ob_conv2d_call good_call(void) {
     for (int j = 0; j < N; j++) ones[j] = 1, direction[j] = 1;
     memset(out, 0, sizeof out);
-    epilogue = (ob_epilogue){OB_OUTPUT_INT32, ones, ones, threshold, direction};
+    epilogue = (ob_epilogue){.output = OB_OUTPUT_INT32,
+                             .scale = ones,
+                             .bias = ones,
+                             .threshold = threshold,
+                             .direction = direction,
+                             .low = ones,
+                             .high = ones,
+                             .slope = ones,
+                             .float_threshold = ones,
+                             .bits = bits};
     return (ob_conv2d_call){.batch = 1,
                             .height = SIZE,
                             .width = SIZE,
@@ -101,9 +115,21 @@ static void check_memory(conv_function *conv, size_function *workspace_of) {
     WRONG(c.workspace = NULL, OB_ERROR_WORKSPACE);
     WRONG(c.workspace_bytes = needed - 1, OB_ERROR_WORKSPACE);
     WRONG(epilogue.output = 0, OB_ERROR_OUTPUT);
-    WRONG(epilogue.output = 4, OB_ERROR_OUTPUT);
+    WRONG(epilogue.output = 5, OB_ERROR_OUTPUT);
     WRONG((epilogue.output = OB_OUTPUT_FLOAT, epilogue.scale = NULL), OB_ERROR_OUTPUT);
     WRONG((epilogue.output = OB_OUTPUT_FLOAT, epilogue.bias = NULL), OB_ERROR_OUTPUT);
+    WRONG((epilogue.output = OB_OUTPUT_FLOAT, epilogue.activation = -1), OB_ERROR_OUTPUT);
+    WRONG((epilogue.output = OB_OUTPUT_FLOAT, epilogue.activation = 3), OB_ERROR_OUTPUT);
+    WRONG((floats(OB_ACTIVATION_CLAMP), epilogue.low = NULL), OB_ERROR_OUTPUT);
+    WRONG((floats(OB_ACTIVATION_CLAMP), epilogue.high = NULL), OB_ERROR_OUTPUT);
+    WRONG((floats(OB_ACTIVATION_PRELU), epilogue.slope = NULL), OB_ERROR_OUTPUT);
+    WRONG((floats(OB_ACTIVATION_NONE), epilogue.scale = NULL), OB_ERROR_OUTPUT);
+    WRONG((floats(OB_ACTIVATION_NONE), epilogue.float_threshold = NULL), OB_ERROR_OUTPUT);
+    WRONG((floats(OB_ACTIVATION_NONE), epilogue.direction = NULL), OB_ERROR_OUTPUT);
+    WRONG((floats(OB_ACTIVATION_NONE), epilogue.bits = NULL), OB_ERROR_NULL);
+    WRONG((floats(OB_ACTIVATION_NONE), direction[0] = 0), OB_ERROR_DIRECTION);
+    WRONG(floats(OB_ACTIVATION_CLAMP), OB_OK);
+    WRONG(floats(OB_ACTIVATION_PRELU), OB_OK);
     WRONG((epilogue.output = OB_OUTPUT_BITS, epilogue.threshold = NULL), OB_ERROR_OUTPUT);
     WRONG((epilogue.output = OB_OUTPUT_BITS, epilogue.direction = NULL), OB_ERROR_OUTPUT);
     WRONG((epilogue.output = OB_OUTPUT_BITS, direction[N - 1] = 0), OB_ERROR_DIRECTION);

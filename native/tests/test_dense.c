@@ -1,8 +1,6 @@
 /* test_dense.c: every kernel of ob_dense and ob_dense_u8 that this CPU can run computes the sums of an obvious loop
  * over signs, through every epilogue, at every awkward size, whatever the threads, and touches nothing else. */
-#include "check.h"
-
-#include <math.h>
+#include "epilogues.h"
 
 typedef struct problem {
     int u8;
@@ -11,9 +9,7 @@ typedef struct problem {
     unsigned char *weights;
     size_t weights_bytes;
     int32_t *sums; /* (m, n): the truth */
-    float *scale, *bias;
-    int32_t *threshold;
-    int8_t *direction;
+    epilogues all;
     void *x_memory;
 } problem;
 
@@ -29,19 +25,6 @@ static void obvious_sums(const problem *p, const int *x, const int *w) {
             for (int64_t l = 0; l < p->k; l++) y += x[i * p->k + l] * w[j * p->k + l];
             p->sums[i * p->n + j] = y;
         }
-}
-
-static void draw_epilogue(problem *p, uint64_t *seed) {
-    p->scale = malloc((size_t)p->n * 4), p->bias = malloc((size_t)p->n * 4);
-    p->threshold = malloc((size_t)p->n * 4), p->direction = malloc((size_t)p->n);
-    for (int64_t j = 0; j < p->n; j++) {
-        p->scale[j] = (float)(int32_t)draw(seed) / 3e7f;
-        p->bias[j] = (float)(int32_t)draw(seed) / 7e6f;
-        p->direction[j] = draw(seed) % 2 ? 1 : -1;
-        const int32_t y = p->m ? p->sums[(int64_t)(draw(seed) % (uint64_t)p->m) * p->n + j] : 0; /* ties are likely */
-        const int32_t choices[8] = {y, y, y + 1, y - 1, 0, INT32_MIN, INT32_MAX, (int32_t)draw(seed)};
-        p->threshold[j] = choices[draw(seed) % 8];
-    }
 }
 
 static problem problem_new(int u8, int64_t m, int64_t n, int64_t k, uint64_t seed) {
@@ -82,59 +65,45 @@ static problem problem_new(int u8, int64_t m, int64_t n, int64_t k, uint64_t see
     p.sums = malloc((size_t)(m * n + 1) * 4);
     obvious_sums(&p, x, w);
     free(x), free(w);
-    draw_epilogue(&p, &seed);
+    p.all = (epilogues){.m = m, .n = n, .sums = p.sums};
+    epilogues_draw(&p.all, &seed);
     return p;
 }
 
 static void problem_free(problem *p) {
     free(p->x_memory), free(p->weights), free(p->sums);
-    free(p->scale), free(p->bias), free(p->threshold), free(p->direction);
+    epilogues_free(&p->all);
 }
 
-static void expect(const problem *p, int32_t output, unsigned char *to, size_t bytes) {
-    memset(to, 0, bytes);
-    const int words = words_of(p->n);
-    for (int64_t i = 0; i < p->m; i++)
-        for (int64_t j = 0; j < p->n; j++) {
-            const int32_t y = p->sums[i * p->n + j], t = p->threshold[j];
-            if (output == OB_OUTPUT_BITS) {
-                const int plus = p->direction[j] == 1 ? y >= t : y <= t;
-                if (!plus) to[i * words * 8 + j / 8] |= (unsigned char)(1 << j % 8);
-                continue;
-            }
-            volatile float scaled = (float)y * p->scale[j]; /* volatile: rounded before the addition */
-            const float f = scaled + p->bias[j];
-            if (output == OB_OUTPUT_FLOAT) memcpy(to + (i * p->n + j) * 4, &f, 4);
-            if (output == OB_OUTPUT_INT32) memcpy(to + (i * p->n + j) * 4, &y, 4);
-        }
-}
+typedef struct one_run {
+    const problem *p;
+    const ob_executor *executor;
+} one_run;
 
-/* One call of one output kind on the active kernel, compared byte for byte. */
-static void check_output(const problem *p, int32_t output, const ob_executor *executor, const char *isa) {
-    const size_t bytes = (size_t)(p->m * (output == OB_OUTPUT_BITS ? words_of(p->n) * 8 : p->n * 4));
-    guarded out = guarded_new(bytes);
-    unsigned char *expected = malloc(bytes + 1);
-    expect(p, output, expected, bytes);
-    const ob_epilogue e = {output, p->scale, p->bias, p->threshold, p->direction};
+static ob_status run_dense(void *context, const ob_epilogue *e, void *out) {
+    const one_run *r = context;
+    const problem *p = r->p;
     const ob_dense_call call = {.m = p->m,
                                 .n = p->n,
                                 .k = p->k,
                                 .x = p->x,
                                 .weights = p->weights,
                                 .weights_bytes = p->weights_bytes,
-                                .epilogue = &e,
-                                .out = out.data,
-                                .executor = executor};
-    const ob_status status = p->u8 ? ob_dense_u8(&call) : ob_dense(&call);
-    const char *ran;
-    ob_ran(p->u8 ? "dense_u8" : "dense", &ran);
-    CHECK(status == OB_OK, "%s", ob_status_text(status));
+                                .epilogue = e,
+                                .out = out,
+                                .executor = r->executor};
+    return p->u8 ? ob_dense_u8(&call) : ob_dense(&call);
+}
+
+/* One call of one epilogue on the active kernel, compared byte for byte. */
+static void check_output(const problem *p, int variant, const ob_executor *executor, const char *isa) {
+    char what[160];
+    one_run r = {p, executor};
+    const char *op = p->u8 ? "dense_u8" : "dense", *ran;
+    snprintf(what, sizeof what, "%s %s m %d n %d k %d", isa, op, (int)p->m, (int)p->n, (int)p->k);
+    check_epilogue(&p->all, variant, run_dense, &r, what);
+    ob_ran(op, &ran);
     CHECK(!strcmp(ran, isa), "%s ran instead of %s", ran, isa);
-    CHECK(!memcmp(out.data, expected, bytes), "%s %s output %d, m %d n %d k %d", isa, p->u8 ? "dense_u8" : "dense",
-          output, (int)p->m, (int)p->n, (int)p->k);
-    CHECK(guarded_intact(&out), "%s wrote outside, output %d, m %d n %d k %d", isa, output, (int)p->m, (int)p->n,
-          (int)p->k);
-    free(expected), free(out.all);
 }
 
 /* An executor of the caller: runs the tasks backwards, one after the other. */
@@ -151,11 +120,13 @@ static void check_size(int u8, int64_t m, int64_t n, int64_t k) {
     for (int32_t i = 0; ob_kernel(i, &row) == OB_OK; i++) {
         if (strcmp(row.op, u8 ? "dense_u8" : "dense") || !row.available) continue;
         CHECK(ob_force(row.isa) == OB_OK, "%s", row.isa);
-        for (int32_t output = OB_OUTPUT_INT32; output <= OB_OUTPUT_BITS; output++) {
-            const int32_t threads = 1 + (int32_t)((m + n + k + output) % 3);
+        /* int32 and bits always, the many float epilogues in turn */
+        const int turn = (int)((m + n + k) % 6);
+        for (int v = 0; v < EPILOGUES; v = v < EPILOGUE_BITS ? v + 1 : v < EPILOGUE_FLOATS ? 2 + turn : v + 6) {
+            const int32_t threads = 1 + (int32_t)((m + n + k + v) % 3);
             CHECK(ob_set_threads(threads) == OB_OK, "%d", threads);
-            check_output(&p, output, NULL, row.isa);
-            check_output(&p, output, &backwards, row.isa);
+            check_output(&p, v, NULL, row.isa);
+            if (v < EPILOGUE_FLOATS + 6) check_output(&p, v, &backwards, row.isa);
         }
     }
     ob_force(NULL);

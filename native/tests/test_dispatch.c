@@ -35,6 +35,10 @@ uint32_t ob_cpu(void) {
     void ob_conv2d_u8_##isa(const ob_conv2d_job *job, const ob_dense_part *part) { \
         (void)job, (void)part;                                                     \
     }
+#define STUB_float_steps(isa)                                                                                   \
+    void ob_float_steps_##isa(const ob_epilogue *e, unsigned char *out, int64_t n, const ob_dense_part *part) { \
+        (void)e, (void)out, (void)n, (void)part;                                                                \
+    }
 #define STUB_max_pool2d(isa)                                                            \
     void ob_max_pool2d_##isa(const ob_max_pool2d_job *job, int64_t row, int64_t rows) { \
         (void)job, (void)row, (void)rows;                                               \

@@ -32,6 +32,14 @@ class Epilogue(ctypes.Structure):
         ("bias", c_void_p),
         ("threshold", c_void_p),
         ("direction", c_void_p),
+        ("activation", c_int32),
+        ("low", c_void_p),
+        ("high", c_void_p),
+        ("slope", c_void_p),
+        ("residual", c_void_p),
+        ("residual_last", c_int32),
+        ("float_threshold", c_void_p),
+        ("bits", c_void_p),
     ]
 
 
