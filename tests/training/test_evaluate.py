@@ -3,6 +3,7 @@ import torch
 from torch import nn as torch_nn
 
 from onebit.data import Dataset
+from onebit.nn import ShiftBatchNorm1d
 from onebit.training import accuracy, recalibrate_batch_norm
 
 
@@ -34,3 +35,17 @@ def test_recalibrated_statistics_are_those_of_the_pictures_without_dropout():
     torch.testing.assert_close(model[1].running_mean, torch.stack([part.mean(0) for part in parts]).mean(0))
     torch.testing.assert_close(model[1].running_var, torch.stack([part.var(0) for part in parts]).mean(0))
     assert (model[1].momentum, model.training, model[1].training) == (0.1, False, False)
+
+
+def test_shift_based_statistics_are_recalibrated_too():
+    torch.manual_seed(0)
+    norm, once = ShiftBatchNorm1d(3), ShiftBatchNorm1d(3, momentum=1.0)
+    x = torch.randn(40, 3) * 5 + 2
+    expected = torch.zeros(3)
+    for part in x.split(20):
+        once(part)
+        expected += once.running_inv_std / 2
+    norm(torch.randn(9, 3))
+    recalibrate_batch_norm(norm, x, batch_size=20)
+    torch.testing.assert_close(norm.running_inv_std, expected)
+    assert (norm.momentum, norm.training) == (0.125, False)

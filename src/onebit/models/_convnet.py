@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from onebit._errors import OptionError, ShapeError
 from onebit.models._catalog import register
+from onebit.models._norms import batch_norm_named
 from onebit.nn import BinaryConv2d, BinaryLinear, Pixels
 from onebit.quantizers import resolve
 
@@ -23,7 +24,13 @@ class ConvNet(nn.Sequential):
     """
 
     def __init__(
-        self, widths: Sequence[int], hidden: Sequence[int], classes: int, activation: str, weights: str | None
+        self,
+        widths: Sequence[int],
+        hidden: Sequence[int],
+        classes: int,
+        activation: str,
+        weights: str | None,
+        batch_norm: str,
     ) -> None:
         super().__init__(OrderedDict(pixels=Pixels()))
         inputs, side = CHANNELS, SIDE
@@ -33,18 +40,18 @@ class ConvNet(nn.Sequential):
             if depth % 2 == 0:
                 block["pool"] = nn.MaxPool2d(2)
                 side //= 2
-            block["norm"] = nn.BatchNorm2d(width, eps=1e-4, momentum=0.1)
+            block["norm"] = batch_norm_named(batch_norm, width, maps=True)
             block["sign"] = activation_named("cifar10-convnet", activation)
             self.add_module(f"conv{depth}", nn.Sequential(block))
             inputs = width
         self.add_module("flatten", nn.Flatten())
         inputs *= side * side
         for depth, width in enumerate(hidden, start=1):
-            block = _dense(inputs, width, weights)
+            block = _dense(inputs, width, weights, batch_norm)
             block["sign"] = activation_named("cifar10-convnet", activation)
             self.add_module(f"dense{depth}", nn.Sequential(block))
             inputs = width
-        self.add_module("output", nn.Sequential(_dense(inputs, classes, weights)))
+        self.add_module("output", nn.Sequential(_dense(inputs, classes, weights, batch_norm, last=True)))
 
     def forward(self, x: Tensor) -> Tensor:
         """Uint8 (N, 3, 32, 32) -> (N, classes)."""
@@ -54,9 +61,11 @@ class ConvNet(nn.Sequential):
         return x
 
 
-def _dense(inputs: int, outputs: int, weights: str | None) -> OrderedDict[str, nn.Module]:
+def _dense(
+    inputs: int, outputs: int, weights: str | None, batch_norm: str, *, last: bool = False
+) -> OrderedDict[str, nn.Module]:
     linear = BinaryLinear(inputs, outputs, weight_quantizer=weights)
-    return OrderedDict(linear=linear, norm=nn.BatchNorm1d(outputs, eps=1e-4, momentum=0.1))
+    return OrderedDict(linear=linear, norm=batch_norm_named(batch_norm, outputs, last=last))
 
 
 def activation_named(model: str, name: str) -> nn.Module:
@@ -90,11 +99,13 @@ def cifar10_convnet(
     classes: int = 10,
     activation: str = "sign",
     weights: str | None = "sign",
+    batch_norm: str = "vanilla",
 ) -> ConvNet:
     """The paper's network for CIFAR-10 (arXiv:1602.02830): 14.0 million weights; for SVHN it halves `widths`.
 
     widths: channels of the six convolutions.  hidden: widths of the dense layers.  classes: outputs.
     activation, weights: names of quantizers; weights=None keeps float weights.
+    batch_norm: "vanilla" (torch's), "theano" (the authors' first code), "shift" (no multipliers; the last one vanilla).
     """
     check_widths("cifar10-convnet", widths, hidden, classes)
-    return ConvNet(widths, hidden, classes, activation, weights)
+    return ConvNet(widths, hidden, classes, activation, weights, batch_norm)

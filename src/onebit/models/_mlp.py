@@ -9,14 +9,17 @@ from torch import Tensor, nn
 
 from onebit._errors import OptionError
 from onebit.models._catalog import register
+from onebit.models._norms import batch_norm_named
 from onebit.nn import BinaryLinear, Pixels
 from onebit.quantizers import resolve
 
 
-def _layer(inputs: int, outputs: int, weights: str | None) -> OrderedDict[str, nn.Module]:
-    """Linear and batch norm with the paper's constants (eps 1e-4, momentum 0.1); no bias, the norm has one."""
+def _layer(
+    inputs: int, outputs: int, weights: str | None, batch_norm: str, *, last: bool = False
+) -> OrderedDict[str, nn.Module]:
+    """Linear and batch norm; no bias, the norm has one."""
     linear = BinaryLinear(inputs, outputs, weight_quantizer=weights)
-    return OrderedDict(linear=linear, norm=nn.BatchNorm1d(outputs, eps=1e-4, momentum=0.1))
+    return OrderedDict(linear=linear, norm=batch_norm_named(batch_norm, outputs, last=last))
 
 
 class MLP(nn.Sequential):
@@ -35,15 +38,16 @@ class MLP(nn.Sequential):
         dropout: tuple[float, float],
         activation: str,
         weights: str | None,
+        batch_norm: str,
     ) -> None:
         super().__init__(OrderedDict(flatten=nn.Flatten(), pixels=Pixels(), dropout=nn.Dropout(dropout[0])))
         for depth, width in enumerate(hidden, start=1):
-            block = _layer(inputs, width, weights)
+            block = _layer(inputs, width, weights, batch_norm)
             block["sign"] = _activation(activation)
             block["dropout"] = nn.Dropout(dropout[1])
             self.add_module(f"hidden{depth}", nn.Sequential(block))
             inputs = width
-        self.add_module("output", nn.Sequential(_layer(inputs, classes, weights)))
+        self.add_module("output", nn.Sequential(_layer(inputs, classes, weights, batch_norm, last=True)))
 
     def forward(self, x: Tensor) -> Tensor:
         """Uint8 (N, ...) -> (N, classes)."""
@@ -67,15 +71,17 @@ def mlp(
     dropout: tuple[float, float] = (0.2, 0.5),
     activation: str = "sign",
     weights: str | None = "sign",
+    batch_norm: str = "vanilla",
 ) -> MLP:
     """The paper's network for MNIST (arXiv:1602.02830): three hidden layers of 4096, 36.8 million weights.
 
     hidden: width of each hidden layer.  inputs: pixels per picture.  classes: outputs.
     dropout: probability at the pixels, and after every hidden layer.
     activation, weights: names of quantizers; weights=None keeps float weights.
+    batch_norm: "vanilla" (torch's), "theano" (the authors' first code), "shift" (no multipliers; the last one vanilla).
     """
     _check(hidden, inputs, classes, dropout)
-    return MLP(hidden, inputs, classes, dropout, activation, weights)
+    return MLP(hidden, inputs, classes, dropout, activation, weights, batch_norm)
 
 
 @register("mlp-small")
@@ -86,9 +92,10 @@ def mlp_small(
     dropout: tuple[float, float] = (0.0, 0.0),
     activation: str = "sign",
     weights: str | None = "sign",
+    batch_norm: str = "vanilla",
 ) -> MLP:
     """A smaller sibling that trains in a minute on two CPU cores; options as in `mlp`."""
-    return mlp(hidden, inputs, classes, dropout, activation, weights)
+    return mlp(hidden, inputs, classes, dropout, activation, weights, batch_norm)
 
 
 def _check(hidden: Sequence[int], inputs: int, classes: int, dropout: tuple[float, float]) -> None:

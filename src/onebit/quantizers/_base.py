@@ -1,4 +1,4 @@
-"""The base class of every quantizer. It owns the only autograd.Function of the project."""
+"""The base class of every quantizer. It owns the autograd.Function of all of them."""
 
 from __future__ import annotations
 

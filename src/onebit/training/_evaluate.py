@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from onebit.data import Dataset, batches
+from onebit.nn import InverseStdNorm
 
 
 @torch.inference_mode()
@@ -27,7 +28,11 @@ def recalibrate_batch_norm(model: nn.Module, images: Tensor, batch_size: int = 1
     mode; its weights do not change. A last batch of one picture is left out: it has no variance.
     """
     model.eval()
-    norms = [module for module in model.modules() if isinstance(module, _BatchNorm) and module.track_running_stats]
+    norms = [
+        module
+        for module in model.modules()
+        if isinstance(module, InverseStdNorm) or (isinstance(module, _BatchNorm) and module.track_running_stats)
+    ]
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()
