@@ -1,43 +1,112 @@
-"""Batches and validation splits of a data set in memory, by vectorised selection. Knows nothing of files."""
+"""Batches of a data set in memory, by vectorised selection and augmentation. Knows nothing of files."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from onebit._errors import OptionError
+from onebit.data._augment import Augment
 from onebit.data._dataset import Dataset
+
+Chosen = slice | Tensor
 
 
 class Batches:
-    """The batches of one set, to be iterated once per epoch; made by `batches`."""
+    """The batches of one set, to be iterated once per epoch; made by `batches`.
+
+    An epoch is decided by one number, which is drawn when its iteration begins: the order by that number, the
+    augmentation of a batch by that number and the batch's place. So a saved position costs nothing to go on from.
+    """
 
     def __init__(
-        self, dataset: Dataset, batch_size: int, shuffle: bool, generator: torch.Generator | None, drop_last: bool
+        self,
+        dataset: Dataset,
+        batch_size: int,
+        shuffle: bool,
+        generator: torch.Generator | None,
+        drop_last: bool,
+        augment: Augment | None,
+        part: tuple[int, int],
     ) -> None:
         if batch_size < 1:
             raise OptionError(f"batch_size is {batch_size}; expected 1 or more.")
-        if generator is not None and not shuffle:
-            raise OptionError("A generator was given but shuffle is False, so it would do nothing; pass shuffle=True.")
-        self.dataset = dataset
-        self.batch_size = batch_size
-        self.shuffle = shuffle
-        self.generator = generator
-        self.drop_last = drop_last
+        if generator is not None and not shuffle and augment is None:
+            raise OptionError(
+                "A generator was given but shuffle is False, so it would do nothing; pass shuffle=True or augment."
+            )
+        if not 0 <= part[0] < part[1]:
+            raise OptionError(f"part is {part}; expected (i, n) with 0 <= i < n.")
+        self.dataset, self.batch_size, self.shuffle, self.generator = dataset, batch_size, shuffle, generator
+        self.drop_last, self.augment, self.part = drop_last, augment, part
+        self._seed = self._position = 0
+        self._restored = False
 
     def __len__(self) -> int:
         whole, rest = divmod(len(self.dataset), self.batch_size)
         return whole + (rest > 0 and not self.drop_last)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        images, labels = self.dataset.images, self.dataset.labels
-        # The order is always drawn on the CPU: the same seed gives the same order on every device.
-        order = torch.randperm(len(labels), generator=self.generator).to(labels.device) if self.shuffle else None
-        for start in range(0, len(self) * self.batch_size, self.batch_size):
-            chosen = slice(start, start + self.batch_size) if order is None else order[start : start + self.batch_size]
-            yield images[chosen], labels[chosen]
+        self._begin()
+        order = self._order()
+        if order is not None:
+            order = order.to(self.dataset.labels.device)
+        for number in range(self._position, len(self)):
+            chosen, count = self._chosen(order, number)
+            images, labels = self.dataset.images[chosen], self.dataset.labels[chosen]
+            if self.augment is not None:
+                images = self.augment.apply(images, count, batch_generator(self._seed, number), self.part)
+            self._position = number + 1
+            yield images, labels
+
+    def skip(self, count: int) -> Batches:
+        """This object, whose next iteration leaves out the first `count` batches without making them."""
+        if not 0 <= count <= len(self):
+            raise OptionError(f"{count} batches cannot be skipped; expected 0 to {len(self)}.")
+        self._begin()
+        self._position, self._restored = count, True
+        return self
+
+    def state_dict(self) -> dict[str, Any]:
+        """The number that decides this epoch, how many of its batches were handed out, and the generator's state."""
+        generator = None if self.generator is None else self.generator.get_state()
+        return {"seed": self._seed, "position": self._position, "generator": generator}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Let the next iteration go on where `state` was taken, and the ones behind it be what they would have been."""
+        self._seed, self._position, self._restored = state["seed"], state["position"], True
+        if self.generator is not None and state["generator"] is not None:
+            self.generator.set_state(state["generator"])
+
+    def _begin(self) -> None:
+        """Draw the number of a new epoch, unless an epoch is to be gone on with."""
+        if not self._restored:
+            random = self.shuffle or self.augment is not None
+            self._seed = int(torch.randint(1 << 62, (), generator=self.generator)) if random else 0
+            self._position = 0
+        self._restored = False
+
+    def _order(self) -> Tensor | None:
+        """The order is always drawn on the CPU: the same seed gives the same one on every device."""
+        return torch.randperm(len(self.dataset), generator=batch_generator(self._seed, -1)) if self.shuffle else None
+
+    def _chosen(self, order: Tensor | None, number: int) -> tuple[Chosen, int]:
+        """This part's pictures of that batch, and how many pictures the whole batch has."""
+        first, end = number * self.batch_size, min((number + 1) * self.batch_size, len(self.dataset))
+        place, stride = self.part
+        mine = slice(first + place, end, stride)
+        return (mine if order is None else order[mine]), end - first
+
+
+def batch_generator(seed: int, number: int) -> torch.Generator:
+    """A generator for one batch of one epoch. Neighbouring numbers are spread by the finalizer of SplitMix64."""
+    mixed = (seed + (number + 2) * 0x9E3779B97F4A7C15) & 0xFFFFFFFFFFFFFFFF
+    mixed = ((mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9) & 0xFFFFFFFFFFFFFFFF
+    mixed = ((mixed ^ (mixed >> 27)) * 0x94D049BB133111EB) & 0xFFFFFFFFFFFFFFFF
+    return torch.Generator().manual_seed((mixed ^ (mixed >> 31)) >> 1)
 
 
 def batches(
@@ -47,32 +116,19 @@ def batches(
     shuffle: bool = False,
     generator: torch.Generator | None = None,
     drop_last: bool = False,
+    augment: Augment | None = None,
+    part: tuple[int, int] = (0, 1),
 ) -> Batches:
     """An iterable of (images uint8 (B, C, H, W), labels int64 (B,)); `len()` of it is the number of batches.
 
     shuffle: every iteration draws a new order from `generator`, a CPU generator (torch's default one if None), so a
-        seeded generator makes the whole sequence of epochs deterministic.
+        seeded generator makes the whole sequence of epochs deterministic, augmentation included, on every device.
     drop_last: leave out a last batch that is smaller than `batch_size`.
+    augment: what changes the pictures at random, see `augment`.
+    part: (i, n) yields the pictures i, i + n, i + 2 n, ... of every batch: the share of one of n processes. Together
+        they have exactly the pictures that one process would have.
 
-    Raises OptionError for batch_size < 1 and for a generator without shuffle.
+    `state_dict` and `load_state_dict` save and restore the place in an epoch. Raises OptionError for a batch_size or
+    part out of range and for a generator that nothing would use.
     """
-    return Batches(dataset, batch_size, shuffle, generator, drop_last)
-
-
-def split(dataset: Dataset, validation: int, seed: int | None = None) -> tuple[Dataset, Dataset]:
-    """(training, validation) parts of a set, with `validation` pictures in the second.
-
-    seed: None takes the last pictures, as the paper does (arXiv:1602.02830); a number draws them at random. Both
-        parts keep the order of the set.
-
-    Raises OptionError unless 1 <= validation < len(dataset).
-    """
-    total = len(dataset)
-    if not 1 <= validation < total:
-        raise OptionError(f"validation is {validation}; expected 1 to {total - 1} of the {total} pictures.")
-    if seed is None:
-        order = torch.arange(total)
-    else:
-        order = torch.randperm(total, generator=torch.Generator().manual_seed(seed))
-    cut = total - validation
-    return dataset.select(order[:cut].sort().values), dataset.select(order[cut:].sort().values)
+    return Batches(dataset, batch_size, shuffle, generator, drop_last, augment, part)
