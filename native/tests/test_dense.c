@@ -155,6 +155,7 @@ int main(void) {
         check_size(u8, 300, 190, 1600); /* shared out over rows and channels */
         check_size(u8, 1, 3000, 1700);
         check_size(u8, 2, 9, 70000);
+        for (int m = 4; m < 12; m++) check_size(u8, m, 17, 65535 + m); /* more than 16-bit sums hold, if all differ */
     }
     return finish("test_dense");
 }

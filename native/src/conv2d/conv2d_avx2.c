@@ -1,26 +1,26 @@
 /* conv2d_avx2.c: y = base - 2 * popcount(x ^ w) without a popcount instruction.
  *
- * 64 windows at a time are written one below the other (their words only, tens of KiB of stack), multiplied by
- * ob_dense_avx2, which is described in dense_avx2.c, and the bases are added. Writing a window costs a load and a store
- * per word, once for all output channels; the sums, a store and a load per output. So the limit and the bottleneck are
- * those of the dense kernel: 64 MAC per vector operation.
+ * Windows are written one below the other (their words only, tens of KiB of stack) and multiplied as rows of a product,
+ * by dense_avx2.c, with their bases in place of k. Writing a window costs a load and a store per word, once for all
+ * output channels. So the limit and the bottleneck are those of the dense kernel: 85 MAC per vector operation.
  *
  * Groups that are not whole words, or whose outputs are no multiple of 16, and windows too long for the stack go line
  * by line: each lane has its own word of the window and a mask; 12 operations for 4 lanes. */
 #if defined(__x86_64__)
 #include <immintrin.h>
 
+#include "../dense/dense_avx2.h"
 #include "../epilogue/epilogue_avx2.h"
+#include "../popcount_avx2.h"
 #include "lanes.h"
 #include "window.h"
 
 OB_TARGET_BEGIN(OB_TARGET_AVX2)
 
 enum {
-    PANEL = 64,
-    WINDOWS = 64,
+    WINDOWS = 256,       /* at most, at a time */
     WINDOW_WORDS = 8192, /* 64 KiB of stack */
-    LEAST_WINDOWS = 4,   /* ob_dense_avx2 shares its weights among that many rows */
+    LEAST_WINDOWS = 4,   /* dense_avx2.c shares its weights among that many rows */
 };
 
 /* ---- plain ---- */
@@ -35,44 +35,24 @@ static void write_windows(const ob_conv2d_job *job, ob_window *window, int64_t c
     }
 }
 
-/* `rows` windows x up to 64 channels of one group. */
-static void panel(const ob_conv2d_job *job, const unsigned char *windows, const int32_t *const base[WINDOWS],
-                  int64_t row, int64_t rows, int64_t channel, int64_t channels) {
-    _Alignas(64) int32_t sums[WINDOWS][PANEL];
-    const int64_t words = job->dense.words;
-    const ob_dense_job product = {.n = channels, /* and k = 0: the result is -2 * popcount(x ^ w) */
-                                  .words = words,
-                                  .x = windows,
-                                  .weights = ob_group(&job->dense, channel),
-                                  .out = (unsigned char *)sums,
-                                  .x_bytes = words * 8,
-                                  .out_bytes = sizeof sums[0],
-                                  .epilogue = {.output = OB_OUTPUT_INT32}};
-    const ob_dense_part part = {0, rows, 0, channels};
-    ob_dense_avx2(&product, &part);
-    for (int64_t c = 0; c < channels; c += 8) {
-        const ob_finish_avx2 finish = ob_finish_load_avx2(&job->dense, channel + c);
-        for (int64_t r = 0; r < rows; r++) {
-            const __m256i sum_i32x8 = _mm256_load_si256((const void *)&sums[r][c]);
-            const __m256i base_i32x8 = _mm256_loadu_si256((const void *)(base[r] + channel + c));
-            ob_store_avx2(&job->dense, &finish, row + r, channel + c, _mm256_add_epi32(base_i32x8, sum_i32x8));
-        }
-    }
-}
-
 /* Channels [channel, end) of one group. */
 static void group(const ob_conv2d_job *job, const ob_dense_part *part, int64_t channel, int64_t end) {
     _Alignas(64) unsigned char windows[8 * WINDOW_WORDS];
     const int32_t *base[WINDOWS];
-    const int64_t group_bytes = channel / job->group_n * job->group_c / 8;
-    int64_t block = WINDOW_WORDS / job->dense.words;
-    block = block < WINDOWS ? block / LEAST_WINDOWS * LEAST_WINDOWS : WINDOWS;
+    const int64_t group_bytes = channel / job->group_n * job->group_c / 8, fit = WINDOW_WORDS / job->dense.words;
+    const int64_t most = (fit < WINDOWS ? fit : WINDOWS) / LEAST_WINDOWS, tiles = part->rows / LEAST_WINDOWS;
+    const int64_t blocks = (tiles + most - 1) / most, block = blocks ? (tiles + blocks - 1) / blocks : 1;
     ob_window window = ob_window_at(job, part->row);
-    for (int64_t row = 0; row < part->rows; row += block) {
-        const int64_t rows = part->rows - row < block ? part->rows - row : block;
-        write_windows(job, &window, rows, group_bytes, windows, base);
-        for (int64_t c = channel; c < end; c += PANEL)
-            panel(job, windows, base, part->row + row, rows, c, end - c < PANEL ? end - c : PANEL);
+    ob_dense_job product = job->dense;
+    product.x = windows, product.x_bytes = job->dense.words * 8;
+    for (int64_t row = 0; row < part->rows;) {
+        const int64_t left = part->rows - row;
+        const ob_dense_part rows = {0, left < block * LEAST_WINDOWS ? left : block * LEAST_WINDOWS, channel,
+                                    end - channel};
+        product.out = job->dense.out + (part->row + row) * job->dense.out_bytes;
+        write_windows(job, &window, rows.rows, group_bytes, windows, base);
+        ob_product_avx2(&product, &rows, base);
+        row += rows.rows;
     }
 }
 
@@ -87,15 +67,6 @@ static void plain(const ob_conv2d_job *job, const ob_dense_part *part) {
 }
 
 /* ---- lane by lane ---- */
-
-OB_INLINE __m256i counts(__m256i v_u8x32) {
-    const __m256i counts_u8x32 = _mm256_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4, 0, 1, 1, 2, 1, 2, 2,
-                                                  3, 1, 2, 2, 3, 2, 3, 3, 4);
-    const __m256i nibble = _mm256_set1_epi8(0x0f);
-    const __m256i low = _mm256_shuffle_epi8(counts_u8x32, _mm256_and_si256(v_u8x32, nibble));
-    const __m256i high = _mm256_shuffle_epi8(counts_u8x32, _mm256_and_si256(_mm256_srli_epi16(v_u8x32, 4), nibble));
-    return _mm256_sad_epu8(_mm256_add_epi8(low, high), _mm256_setzero_si256());
-}
 
 /* One slot of 8 channels: in which word of a pixel each lane has it, and which of its bits count. */
 typedef struct lanes {
@@ -125,7 +96,8 @@ OB_INLINE void count(const ob_conv2d_job *job, const unsigned char *x, const uns
                 const __m256i x_u64x4 = _mm256_i64gather_epi64(tap, l->at_i64x4[half], 1);
                 const __m256i w_u64x4 = _mm256_loadu_si256((const void *)(w + 32 * half));
                 const __m256i d_u64x4 = _mm256_and_si256(_mm256_xor_si256(x_u64x4, w_u64x4), l->mask_u64x4[half]);
-                differ_u64x4[half] = _mm256_add_epi64(differ_u64x4[half], counts(d_u64x4));
+                const __m256i sums_u64x4 = _mm256_sad_epu8(ob_byte_counts_avx2(d_u64x4), _mm256_setzero_si256());
+                differ_u64x4[half] = _mm256_add_epi64(differ_u64x4[half], sums_u64x4);
             }
 }
 
@@ -143,10 +115,8 @@ static void lane_by_lane(const ob_conv2d_job *job, const ob_dense_part *part) {
                 lanes_load(job, channel, slot, &later);
                 count(job, window.x, line + 64 * slot, &later, differ_u64x4);
             }
-            /* The low halves of 4 + 4 lanes, then the order that shuffle_ps mixed is put right. */
-            const __m256 a = _mm256_castsi256_ps(differ_u64x4[0]), b = _mm256_castsi256_ps(differ_u64x4[1]);
-            const __m256i mixed_u32x8 = _mm256_castps_si256(_mm256_shuffle_ps(a, b, 0x88));
-            const __m256i twice_u32x8 = _mm256_slli_epi32(_mm256_permute4x64_epi64(mixed_u32x8, 0xd8), 1);
+            const __m256i differ_u32x8 = ob_narrow_u64_avx2(differ_u64x4[0], differ_u64x4[1]);
+            const __m256i twice_u32x8 = _mm256_slli_epi32(differ_u32x8, 1);
             const __m256i base_i32x8 = _mm256_loadu_si256((const void *)(ob_window_base(job, &window) + channel));
             ob_store_avx2(&job->dense, &finish, row, channel, _mm256_sub_epi32(base_i32x8, twice_u32x8));
         }
