@@ -8,6 +8,7 @@ import torch
 from onebit import bits, ops
 from onebit._errors import DtypeError, ShapeError
 from onebit.bits import _reference
+from onebit.runtime import PackedModel
 
 
 def reference(packed, x: torch.Tensor) -> torch.Tensor:
@@ -31,6 +32,33 @@ def test_the_model_is_the_reference(packed_mlp):
 def test_a_copy_of_the_model_describes_itself(packed_mlp):
     packed = packed_mlp()
     assert copy.deepcopy(packed).layers() == packed.layers()
+
+
+def test_the_model_follows_its_buffers(packed_mlp):
+    """Whatever replaces them: a state dict, a copy to another device, a new buffer."""
+    packed, other, x = packed_mlp(seed=1), packed_mlp(seed=2), torch.randint(0, 256, (3, 70), dtype=torch.uint8)
+    assert not torch.equal(packed(x), other(x))
+    packed.load_state_dict(other.state_dict())
+    assert torch.equal(packed(x), other(x))
+    moved = copy.deepcopy(packed)
+    moved.to(torch.device("meta"))
+    assert moved(x.to("meta")).is_meta
+    packed.graph_module.register_buffer("bias2", packed.graph_module.bias2 + 1)
+    assert torch.equal(packed(x), packed.graph_module(x))
+    assert not torch.equal(packed(x), other(x))
+
+
+def test_a_graph_may_read_the_buffers_of_its_parts(packed_mlp):
+    packed, x = packed_mlp(), torch.randint(0, 256, (3, 70), dtype=torch.uint8)
+    module, part = copy.deepcopy(packed.graph_module), torch.nn.Module()
+    part.register_buffer("bias", module.bias2)
+    module.add_module("part", part)
+    for node in module.graph.nodes:
+        if node.op == "get_attr" and node.target == "bias2":
+            node.target = "part.bias"
+    module.recompile()
+    del module.bias2
+    assert torch.equal(PackedModel(module, packed.input_spec)(x), packed(x))
 
 
 def test_the_weights_are_held_once_at_one_bit(packed_mlp):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,12 +57,15 @@ class PackedModel(nn.Module):
         self.values = trace(graph_module, input_spec)
         self.graph_module = graph_module
         self.input_spec = input_spec
+        reads = [str(node.target) for node in graph_module.graph.nodes if node.op == "get_attr"]
+        self._reads_own_buffers = all(name in graph_module._buffers for name in reads)
         self.eval()
 
     def forward(self, x: Tensor) -> Tensor:
         """The output for x; raises DtypeError or ShapeError if x is not of `input_spec`."""
         self.input_spec.check(x)
-        y: Tensor = self.graph_module(x)
+        directly = self._reads_own_buffers and not torch.compiler.is_compiling()
+        y: Tensor = self._run(x) if directly else self.graph_module(x)
         return y
 
     def layers(self) -> list[LayerInfo]:
@@ -80,6 +84,18 @@ class PackedModel(nn.Module):
     def save(self, path: str | Path) -> None:
         """Writes the model as an ONNX file that any ONNX Runtime runs; raises OutputError if it cannot be written."""
         write_onnx(self.graph_module, self.input_spec, path)
+
+    def _run(self, x: Tensor) -> Tensor:
+        """The graph's own code, with the buffers as plain attributes.
+
+        Looking them up through nn.Module, and calling the graph as a module, costs as much as the operators themselves
+        when layers are small (8 us of 18 for four layers).
+        """
+        module = self.graph_module
+        constants = _Constants()
+        constants.__dict__ = module._buffers
+        run: Callable[[_Constants, Tensor], Tensor] = type(module).forward
+        return run(constants, x)
 
     def _layer(self, node: fx.Node) -> LayerInfo:
         found = BY_TARGET.get(str(node.target))
@@ -104,6 +120,10 @@ class PackedModel(nn.Module):
         weights = buffer(self.graph_module, source(node, 1))
         n, k = terms(attributes(node, found)) if found else weights.shape
         return n, k, weights.numel() * weights.element_size()
+
+
+class _Constants:
+    """What the graph's code sees as its module: its buffers, where they are now."""
 
 
 def terms(sizes: dict[str, Any]) -> tuple[int, int]:
