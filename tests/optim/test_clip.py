@@ -4,7 +4,7 @@ import torch
 from torch import nn as torch_nn
 
 from onebit.nn import BinaryConv2d, BinaryLinear
-from onebit.optim import clip_latent_weights
+from onebit.optim import ShiftAdaMax, clip_after_step, clip_latent_weights
 
 
 def test_latent_weights_are_clipped_in_place_and_nothing_else():
@@ -27,3 +27,25 @@ def test_nan_is_not_hidden():
         layer.weight.fill_(math.nan)
     clip_latent_weights(layer)
     assert math.isnan(layer.weight.detach().item())
+
+
+def test_everything_is_clipped_only_when_asked_for():
+    model = torch_nn.Sequential(BinaryLinear(3, 2, bias=True), torch_nn.BatchNorm1d(2))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.fill_(3)
+    clip_latent_weights(model, everything=True)
+    assert {float(value) for parameter in model.parameters() for value in parameter.detach().flatten()} == {1.0}
+
+
+def test_clipping_can_be_part_of_any_optimizers_step():
+    for kind in (torch.optim.SGD, ShiftAdaMax):
+        layer = BinaryLinear(3, 2)
+        optimizer = kind(layer.parameters(), lr=64.0)
+        handle = clip_after_step(optimizer, layer)
+        layer.weight.grad = torch.ones_like(layer.weight)
+        optimizer.step()
+        assert torch.equal(layer.weight.detach(), -torch.ones(2, 3))
+        handle.remove()
+        optimizer.step()
+        assert float(layer.weight.detach().max()) < -1

@@ -4,7 +4,7 @@ from torch import nn as torch_nn
 from torch import optim as torch_optim
 
 from onebit._errors import OptionError, ShapeError
-from onebit.nn import BinaryConv2d, BinaryLinear
+from onebit.nn import BinaryConv2d, BinaryLinear, ShiftBatchNorm1d
 from onebit.optim import latent_groups, set_lr, step_scale
 
 # shape of the weight, gamma to two decimals: the values that follow from the formula for the paper's networks
@@ -108,3 +108,19 @@ def test_layers_of_one_gamma_share_a_group():
 def test_a_negative_rate_is_refused():
     with pytest.raises(OptionError, match=r"lr is -0\.1"):
         latent_groups(make_model(), -0.1)
+
+
+def test_gamma_can_be_a_power_of_two():
+    model = torch_nn.Sequential(BinaryConv2d(3, 128, 3), BinaryConv2d(128, 128, 3), BinaryLinear(8192, 1024))
+    assert [group["lr_scale"] for group in latent_groups(model, 0.1)] == pytest.approx([28.04, 39.19, 78.38], abs=0.005)
+    assert [group["lr_scale"] for group in latent_groups(model, 0.1, scale="ap2")] == [32, 64]
+    with pytest.raises(OptionError, match="scale is 'floor'"):
+        latent_groups(model, 0.1, scale="floor")
+
+
+def test_factors_of_batch_norms_can_be_scaled_too():
+    model = torch_nn.Sequential(BinaryLinear(4, 2048, bias=True), ShiftBatchNorm1d(2048), torch_nn.BatchNorm1d(2048))
+    groups = latent_groups(model, 1.0, norms=True)
+    assert [group["lr_scale"] for group in groups] == pytest.approx([36.986, 1, 36.95], abs=0.005)
+    assert [id(p) for p in groups[2]["params"]] == [id(model[1].weight), id(model[2].weight)]
+    assert [len(group["params"]) for group in latent_groups(model, 1.0)] == [1, 5]

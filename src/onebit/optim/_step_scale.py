@@ -7,12 +7,16 @@ on the gradient's size. A torch optimizer's step is proportional to its group's 
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, Literal
 
+import torch
 from torch import Tensor, nn, optim
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from onebit._errors import OptionError, ShapeError
-from onebit.nn import latent_weights
+from onebit.nn import InverseStdNorm, latent_weights
+from onebit.nn.functional import ap2
 
 
 def step_scale(weight: Tensor) -> float:
@@ -27,27 +31,55 @@ def step_scale(weight: Tensor) -> float:
     return math.sqrt((weight.shape[0] + weight.shape[1]) * kernel / 1.5)
 
 
-def latent_groups(model: nn.Module, lr: float, *, scale: bool = True) -> list[dict[str, Any]]:
+def latent_groups(
+    model: nn.Module, lr: float, *, scale: bool | Literal["ap2"] = True, norms: bool = False
+) -> list[dict[str, Any]]:
     """Parameter groups for any torch optimizer: latent weights take steps of gamma * lr, all others of lr.
 
     Latent weights of one gamma share a group, with weight_decay 0. Every group has the keys `lr` and `lr_scale`
     (gamma, or 1), so that schedulers which multiply (StepLR, ExponentialLR, LambdaLR, CosineAnnealingLR with
     eta_min 0) keep the ratio by themselves, and `set_lr` and schedulers that read `lr_scale` keep it when setting.
-    scale: False gives every group `lr_scale` 1.
+    scale: False gives latent weights `lr_scale` 1; "ap2" rounds gamma to a power of two.
+    norms: the factors of batch norms (n of them) take sqrt(n / 1.5), as the authors' Torch code for MNIST has it.
+    Raises OptionError for a value out of range.
     """
     if not lr >= 0:
         raise OptionError(f"latent_groups: lr is {lr!r}. Expected a number that is not negative.")
-    by_scale: dict[float, list[nn.Parameter]] = {}
+    if scale not in (True, False, "ap2"):
+        raise OptionError(f"latent_groups: scale is {scale!r}. Expected True, False or 'ap2'.")
+    latent: dict[float, list[nn.Parameter]] = {}
     for weight in latent_weights(model):
         if weight.requires_grad:
-            by_scale.setdefault(step_scale(weight) if scale else 1.0, []).append(weight)
+            latent.setdefault(_gamma(weight, scale), []).append(weight)
+    others: dict[float, list[nn.Parameter]] = {1.0: []}
+    factors = {p: math.sqrt(p.numel() / 1.5) for p in _norm_factors(model)} if norms else {}
+    known = {weight for weights in latent.values() for weight in weights}
+    for parameter in model.parameters():
+        if parameter.requires_grad and parameter not in known:
+            others.setdefault(factors.get(parameter, 1.0), []).append(parameter)
     groups = [
         {"params": weights, "lr": lr * gamma, "lr_scale": gamma, "weight_decay": 0.0}
-        for gamma, weights in by_scale.items()
+        for gamma, weights in latent.items()
     ]
-    latent = {weight for weights in by_scale.values() for weight in weights}
-    others = [parameter for parameter in model.parameters() if parameter.requires_grad and parameter not in latent]
-    return [*groups, {"params": others, "lr": lr, "lr_scale": 1.0}] if others else groups
+    groups += [
+        {"params": parameters, "lr": lr * gamma, "lr_scale": gamma}
+        for gamma, parameters in others.items()
+        if parameters
+    ]
+    return groups
+
+
+def _gamma(weight: Tensor, scale: bool | str) -> float:
+    if not scale:
+        return 1.0
+    gamma = step_scale(weight)
+    return float(ap2(torch.tensor(gamma, dtype=torch.float64))) if scale == "ap2" else gamma
+
+
+def _norm_factors(model: nn.Module) -> Iterator[nn.Parameter]:
+    for module in model.modules():
+        if isinstance(module, InverseStdNorm | _BatchNorm) and module.weight is not None:
+            yield module.weight
 
 
 def set_lr(optimizer: optim.Optimizer, lr: float) -> None:
