@@ -48,6 +48,8 @@ OB_API const char *ob_status_text(ob_status status);
 OB_API const char *ob_version(void);
 /* Features found on this CPU and enabled by its operating system, as names separated by spaces ("avx2 avx512f ..."). */
 OB_API const char *ob_cpu_features(void);
+/* One sentence on a feature that this CPU has and this process may not use (AMX, where Linux refuses it), or "". */
+OB_API const char *ob_cpu_unusable(void);
 /* The kernels of the dispatch table: `row` counts from 0; returns OB_ERROR_SIZE past the last row.
  * available: 1 if this CPU can run it. Rows of one operator come best first. */
 typedef struct ob_kernel_row {
@@ -56,12 +58,30 @@ typedef struct ob_kernel_row {
 } ob_kernel_row;
 OB_API ob_status ob_kernel(int32_t row, ob_kernel_row *out);
 /* Forces an instruction set for all operators of this process; NULL or "" returns to the best one. ONEBIT_ISA in the
- * environment does the same at the first call; a wrong name there makes every operator return the error. */
+ * environment does the same at the first call; a wrong name there makes every operator return the error. Where the set
+ * has no kernel for an operator or shape ("amx" only multiplies, and whole words), the best of the others runs. */
 OB_API ob_status ob_force(const char *isa);
-/* The instruction set of the kernel that `op` would run now ("avx2"). */
+/* The instruction set of the kernel that `op` would run now ("avx2"); where the shape decides, for a large one. */
 OB_API ob_status ob_active(const char *op, const char **isa);
 /* The instruction set of the kernel that `op` last ran on any thread; "" before its first run. A test's proof. */
 OB_API ob_status ob_ran(const char *op, const char **isa);
+
+/* What the choice of a kernel depends on. dense: {m, n, k, ceil(k / 64), 1}; for a convolution see ob_conv2d_shape. */
+typedef struct ob_shape {
+    int64_t m, n, k; /* rows of the output, channels of the output, terms of each sum */
+    int64_t words;   /* 64-bit words of x that a sum reads */
+    int32_t whole;   /* 1: 16 neighbouring channels read the same words, all their bits; 0: some grouped convolutions */
+} ob_shape;
+/* isa: of a kernel of the operator that this CPU can run. ns: what a call of this shape takes it, by a model (dense and
+ * conv2d; else -1); infinite if it has no way for the shape. chosen: 1 for the one that would run now. */
+typedef struct ob_estimate {
+    const char *isa;
+    double ns;
+    int32_t chosen;
+} ob_estimate;
+/* `row` counts the kernels of `op` from 0, as ob_kernel does; returns OB_ERROR_SIZE past the last one. */
+OB_API ob_status ob_estimate_kernel(const char *op, const ob_shape *shape, int32_t threads, int32_t row,
+                                    ob_estimate *out);
 
 /* ---- threads -------------------------------------------------------------------------------------------------- */
 /* Who runs the parts of a call. run() must call task(data, i) for every i in [0, count) and return when all are done.
@@ -169,6 +189,8 @@ typedef struct ob_conv2d_call {
 } ob_conv2d_call;
 /* {out_height, out_width} of a call, from its sizes, kernel, stride, padding and dilation alone. */
 OB_API ob_status ob_conv2d_output(const ob_conv2d_call *call, int64_t out[2]);
+/* The shape that decides which kernel runs: m = batch * out_height * out_width. */
+OB_API ob_status ob_conv2d_shape(const ob_conv2d_call *call, ob_shape *shape);
 /* Bytes of workspace, from the sizes and the geometry alone; never 0, except for a call that is refused. */
 OB_API size_t ob_conv2d_workspace(const ob_conv2d_call *call, int32_t threads);
 OB_API ob_status ob_conv2d(const ob_conv2d_call *call);

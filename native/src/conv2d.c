@@ -78,34 +78,49 @@ static ob_conv2d_job job_of(const ob_conv2d_call *call, const ob_conv2d_plan *p,
     };
 }
 
+static ob_shape shape_of(const ob_conv2d_call *call, const ob_conv2d_plan *p) {
+    return (ob_shape){call->batch * p->y.out * p->x.out, call->n, p->k, p->taps * p->slots, p->plain};
+}
+
 static ob_status run(const ob_conv2d_call *call, int u8) {
     shared_job s;
     ob_conv2d_plan *const plan = &s.ready.plan;
-    ob_any_kernel *kernel, *dense;
+    ob_choice choice, dense;
     ob_status status = ob_conv2d_plan_make(call, u8, plan);
     if (status) return status;
     status = ob_conv_weights_check(call->weights, call->weights_bytes, call->n, call->c, call->groups, call->kernel);
     if (status || (status = ob_epilogue_check(call->epilogue, call->n))) return status;
     if ((status = ob_executor_check(call->executor))) return status;
-    if ((status = ob_resolve(u8 ? OB_OP_conv2d_u8 : OB_OP_conv2d, &kernel))) return status;
-    if ((status = ob_resolve_inner(OB_OP_dense, &dense))) return status;
+    const int32_t threads = ob_executor_threads(call->executor);
+    const ob_shape shape = shape_of(call, plan);
+    const ob_shape counting = {1, ob_round_up(call->n, 8) * plan->taps, plan->k / plan->taps, plan->slots, 1};
+    if ((status = ob_resolve(u8 ? OB_OP_conv2d_u8 : OB_OP_conv2d, &shape, threads, &choice))) return status;
+    if ((status = ob_resolve_inner(OB_OP_dense, &counting, &dense))) return status;
     if (call->batch == 0) return OB_OK;
     if (!call->x || !ob_outputs_are_there(call->out, call->epilogue)) return OB_ERROR_NULL;
     if (!call->workspace || call->workspace_bytes < plan->total) return OB_ERROR_WORKSPACE;
-    s.kernel = (ob_conv2d_kernel *)kernel;
-    s.ready.dense = (ob_dense_kernel *)dense;
+    s.kernel = (ob_conv2d_kernel *)choice.kernel;
+    s.ready.dense = (ob_dense_kernel *)dense.kernel;
     s.ready.work = (unsigned char *)call->workspace + (64 - (uintptr_t)call->workspace % 64) % 64;
     s.ready.job = job_of(call, plan, s.ready.work);
     if ((status = ob_float_steps_of(call->epilogue, &s.steps, &s.ready.job.dense.epilogue))) return status;
     s.ready.x = call->x;
     s.ready.batch = call->batch;
     ob_conv2d_prepare(&s.ready, call->executor);
-    ob_work work = {call->batch * plan->y.out * plan->x.out, call->n, plan->k, 1};
+    ob_work work = {shape.m, call->n, plan->k, 1, choice.part_rows};
     if (!plan->plain) work.k = s.ready.job.dense.words * 64;
     work.x_bytes = ob_most(plan->picture_bytes / work.m, 1);
-    s.cut = ob_cut_output(&work, ob_executor_threads(call->executor), u8 ? TASK_MACS_U8 : TASK_MACS_BITS);
+    s.cut = ob_cut_output(&work, threads, u8 ? TASK_MACS_U8 : TASK_MACS_BITS);
     ob_run(call->executor, s.cut.parts, part_task, &s);
     return OB_OK;
+}
+
+ob_status ob_conv2d_shape(const ob_conv2d_call *call, ob_shape *shape) {
+    ob_conv2d_plan plan;
+    if (!shape) return OB_ERROR_NULL;
+    const ob_status status = ob_conv2d_plan_make(call, 0, &plan);
+    if (!status) *shape = shape_of(call, &plan);
+    return status;
 }
 
 /* Everything is in one workspace that all threads share, so their number does not matter. */

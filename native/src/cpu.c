@@ -4,16 +4,18 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "amx/permission.h"
 #include "onebit.h"
 
 static uint32_t found;
 static char names[256];
+static const char *unusable = ""; /* one sentence on a feature of the CPU that this process may not use */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 #if defined(__x86_64__)
 #include <cpuid.h>
 
-/* Which register files the operating system saves: bits 1, 2 AVX; 5, 6, 7 AVX-512; 17, 18 AMX. */
+/* Which register files the operating system saves: bits 1, 2 AVX; 5, 6, 7 AVX-512; others: amx/permission.c. */
 static uint64_t saved_registers(void) {
     uint32_t low, high;
     __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
@@ -26,7 +28,7 @@ static uint32_t detect(void) {
     const uint32_t osxsave = 1u << 27, fma = 1u << 12;
     if (!(c & osxsave)) return 0;
     const uint64_t saved = saved_registers();
-    const int avx = (saved & 0x6) == 0x6, avx512 = avx && (saved & 0xe0) == 0xe0, amx = (saved & 0x60000) == 0x60000;
+    const int avx = (saved & 0x6) == 0x6, avx512 = avx && (saved & 0xe0) == 0xe0;
     if (avx && (c & fma)) set |= OB_CPU_FMA;
     if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return set;
     if (avx && (b & 1u << 5)) set |= OB_CPU_AVX2;
@@ -36,12 +38,12 @@ static uint32_t detect(void) {
         if (b & 1u << 30) set |= OB_CPU_AVX512BW;
         if (b & 1u << 31) set |= OB_CPU_AVX512VL;
         if (c & 1u << 1) set |= OB_CPU_AVX512VBMI;
+        if (c & 1u << 8) set |= OB_CPU_GFNI;
         if (c & 1u << 11) set |= OB_CPU_AVX512VNNI;
         if (c & 1u << 12) set |= OB_CPU_AVX512BITALG;
         if (c & 1u << 14) set |= OB_CPU_AVX512VPOPCNTDQ;
     }
-    if (amx && (d & 1u << 24)) set |= OB_CPU_AMXTILE;
-    if (amx && (d & 1u << 25)) set |= OB_CPU_AMXINT8;
+    set |= ob_amx_permission(d, saved, &unusable);
     if (__get_cpuid_count(7, 1, &a, &b, &c, &d) && avx && (a & 1u << 4)) set |= OB_CPU_AVXVNNI;
     return set;
 }
@@ -81,4 +83,9 @@ uint32_t ob_cpu(void) {
 const char *ob_cpu_features(void) {
     pthread_once(&once, describe);
     return names;
+}
+
+const char *ob_cpu_unusable(void) {
+    pthread_once(&once, describe);
+    return unusable;
 }

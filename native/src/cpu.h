@@ -1,4 +1,5 @@
-/* cpu.h: what this CPU can run, as a set of bits. A feature counts only if the operating system saves its registers. */
+/* cpu.h: what this CPU can run, as a set of bits. A feature counts only if the operating system saves its registers
+ * and, for AMX, gave them to this process (amx/permission.h). */
 #ifndef ONEBIT_CPU_H
 #define ONEBIT_CPU_H
 
@@ -16,6 +17,7 @@
     X(AVX512VBMI, "avx512vbmi")           \
     X(AVX512BITALG, "avx512bitalg")       \
     X(AVX512VPOPCNTDQ, "avx512vpopcntdq") \
+    X(GFNI, "gfni")                       \
     X(AMXTILE, "amxtile")                 \
     X(AMXINT8, "amxint8")                 \
     X(NEON, "neon")                       \
@@ -35,6 +37,7 @@ enum { OB_CPU_FEATURES(OB_CPU_BIT) };
 #define OB_NEEDS_AVX512VPOPCNT                                                                             \
     ((uint32_t)(OB_CPU_AVX512F | OB_CPU_AVX512BW | OB_CPU_AVX512VL | OB_CPU_AVX512DQ | OB_CPU_AVX512VNNI | \
                 OB_CPU_AVX512VPOPCNTDQ))
+#define OB_NEEDS_AMX (OB_NEEDS_AVX512VPOPCNT | (uint32_t)(OB_CPU_GFNI | OB_CPU_AMXTILE | OB_CPU_AMXINT8))
 
 /* The features found, as a set of OB_CPU_* bits; found once, then remembered. */
 uint32_t ob_cpu(void);

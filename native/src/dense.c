@@ -37,13 +37,15 @@ static ob_status run(const ob_dense_call *call, ob_op op, int64_t task_macs) {
     if (call->m < 0 || call->m > INT64_MAX / ob_most(x_bytes, call->n * 4)) return OB_ERROR_SIZE;
     if ((status = ob_epilogue_check(call->epilogue, call->n))) return status;
     if ((status = ob_executor_check(call->executor))) return status;
-    ob_any_kernel *kernel;
-    if ((status = ob_resolve(op, &kernel))) return status;
+    const int32_t threads = ob_executor_threads(call->executor);
+    const ob_shape shape = {call->m, call->n, call->k, ob_parts(call->k, 64), 1};
+    ob_choice choice;
+    if ((status = ob_resolve(op, &shape, threads, &choice))) return status;
     if (call->m == 0) return OB_OK;
     if (!call->x || !ob_outputs_are_there(call->out, call->epilogue)) return OB_ERROR_NULL;
     const int64_t bits_bytes = ob_parts(call->n, 64) * 8;
     shared_job s = {
-        .kernel = (ob_dense_kernel *)kernel,
+        .kernel = (ob_dense_kernel *)choice.kernel,
         .job = {.n = call->n,
                 .k = call->k,
                 .words = ob_parts(call->k, 64),
@@ -54,8 +56,8 @@ static ob_status run(const ob_dense_call *call, ob_op op, int64_t task_macs) {
                 .out_bytes = call->epilogue->output == OB_OUTPUT_BITS ? bits_bytes : call->n * 4},
     };
     if ((status = ob_float_steps_of(call->epilogue, &s.steps, &s.job.epilogue))) return status;
-    const ob_work work = {call->m, call->n, call->k, x_bytes};
-    s.cut = ob_cut_output(&work, ob_executor_threads(call->executor), task_macs);
+    const ob_work work = {call->m, call->n, call->k, x_bytes, choice.part_rows};
+    s.cut = ob_cut_output(&work, threads, task_macs);
     ob_run(call->executor, s.cut.parts, part_task, &s);
     return OB_OK;
 }

@@ -1,11 +1,13 @@
-/* dispatch.c: the table of kernels.def, and which of its rows is active for each operator. */
+/* dispatch.c: the table of kernels.def, and which of its rows runs: the forced one, or the fastest by cost.h. */
 #include "dispatch.h"
 
+#include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "cost.h"
 #include "cpu.h"
 #include "kernels.h"
 
@@ -25,33 +27,50 @@ enum { ROWS = sizeof table / sizeof table[0] };
 static const char *const op_names[OB_OP_COUNT] = {"pack",   "unpack",    "dense",       "dense_u8",
                                                   "conv2d", "conv2d_u8", "float_steps", "max_pool2d"};
 
-static _Atomic(const row *) active[OB_OP_COUNT], ran[OB_OP_COUNT];
-static atomic_int refused; /* the status of a wrong ONEBIT_ISA, until a good ob_force */
+static _Atomic(const row *) ran[OB_OP_COUNT];
+static _Atomic(const char *) forced; /* a name of the table, or NULL */
+static atomic_int refused;           /* the status of a wrong ONEBIT_ISA, until a good ob_force */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static int runs_here(const row *r) {
     return (r->needs & ob_cpu()) == r->needs;
 }
 
-/* The first row of `op` that this CPU can run, of that instruction set if one is named; NULL if there is none. */
-static const row *first_row(ob_op op, const char *isa) {
-    for (int i = 0; i < ROWS; i++)
-        if (table[i].op == op && runs_here(&table[i]) && (!isa || !strcmp(isa, table[i].isa))) return &table[i];
-    return NULL;
+static ob_cost cost_of(const row *r, const ob_shape *shape, int32_t threads) {
+    return ob_cost_of(r->isa, ob_cpu(), shape, threads);
+}
+
+/* The best row of `op` here, of `isa` alone if one is named: the fastest for the shape, or without one the first. NULL
+ * if none can. */
+static const row *best_row(ob_op op, const char *isa, const ob_shape *shape, int32_t threads) {
+    const row *best = NULL;
+    ob_cost least = {INFINITY, INFINITY};
+    for (const row *r = table; r < table + ROWS; r++) {
+        if (r->op != op || !runs_here(r) || (isa && strcmp(isa, r->isa))) continue;
+        if (!shape || !ob_cost_knows(op)) return r;
+        const ob_cost cost = cost_of(r, shape, threads);
+        if (cost.ns > least.ns || (cost.ns == least.ns && cost.compute >= least.compute)) continue;
+        best = r, least = cost;
+    }
+    return best;
+}
+
+/* What runs: an instruction set that is forced, but has no kernel for this, leaves it to the best of the others. */
+static const row *chosen_row(ob_op op, const ob_shape *shape, int32_t threads) {
+    const char *isa = atomic_load(&forced);
+    const row *r = isa ? best_row(op, isa, shape, threads) : NULL;
+    return r ? r : best_row(op, NULL, shape, threads);
 }
 
 static ob_status choose(const char *isa) {
-    if (isa && !*isa) isa = NULL;
-    const row *chosen[OB_OP_COUNT];
-    for (int op = 0; op < OB_OP_COUNT; op++) {
-        chosen[op] = first_row((ob_op)op, isa);
-        if (chosen[op]) continue;
-        for (int i = 0; i < ROWS; i++)
-            if (!strcmp(isa, table[i].isa)) return OB_ERROR_ISA_ABSENT;
-        return OB_ERROR_ISA_UNKNOWN;
+    if (!isa || !*isa) return atomic_store(&forced, NULL), OB_OK;
+    ob_status status = OB_ERROR_ISA_UNKNOWN;
+    for (const row *r = table; r < table + ROWS; r++) {
+        if (strcmp(isa, r->isa)) continue;
+        if (runs_here(r)) return atomic_store(&forced, r->isa), OB_OK;
+        status = OB_ERROR_ISA_ABSENT;
     }
-    for (int op = 0; op < OB_OP_COUNT; op++) atomic_store(&active[op], chosen[op]);
-    return OB_OK;
+    return status;
 }
 
 static void start(void) {
@@ -65,20 +84,30 @@ static ob_status find_op(const char *name, ob_op *op) {
     return OB_ERROR_OP_UNKNOWN;
 }
 
-ob_status ob_resolve(ob_op op, ob_any_kernel **kernel) {
+static ob_status resolve(ob_op op, const ob_shape *shape, int32_t threads, const row **r) {
     pthread_once(&once, start);
     const ob_status status = atomic_load(&refused);
+    if (!status) *r = chosen_row(op, shape, threads);
+    return status;
+}
+
+static ob_choice choice_of(const row *r) {
+    return (ob_choice){r->kernel, ob_cost_part_rows(r->isa, ob_cpu())};
+}
+
+ob_status ob_resolve(ob_op op, const ob_shape *shape, int32_t threads, ob_choice *choice) {
+    const row *r;
+    const ob_status status = resolve(op, shape, threads, &r);
     if (status) return status;
-    const row *r = atomic_load(&active[op]);
     atomic_store_explicit(&ran[op], r, memory_order_relaxed);
-    *kernel = r->kernel;
+    *choice = choice_of(r);
     return OB_OK;
 }
 
-ob_status ob_resolve_inner(ob_op op, ob_any_kernel **kernel) {
-    pthread_once(&once, start);
-    const ob_status status = atomic_load(&refused);
-    if (!status) *kernel = atomic_load(&active[op])->kernel;
+ob_status ob_resolve_inner(ob_op op, const ob_shape *shape, ob_choice *choice) {
+    const row *r;
+    const ob_status status = resolve(op, shape, 1, &r);
+    if (!status) *choice = choice_of(r);
     return status;
 }
 
@@ -104,8 +133,25 @@ ob_status ob_active(const char *op, const char **isa) {
     if (status) return status;
     pthread_once(&once, start);
     if ((status = atomic_load(&refused))) return status;
-    *isa = atomic_load(&active[index])->isa;
+    *isa = chosen_row(index, NULL, 1)->isa;
     return OB_OK;
+}
+
+ob_status ob_estimate_kernel(const char *op, const ob_shape *shape, int32_t threads, int32_t index, ob_estimate *out) {
+    ob_op known;
+    if (!shape || !out) return OB_ERROR_NULL;
+    ob_status status = find_op(op, &known);
+    if (status) return status;
+    if (shape->m < 0 || shape->n < 1 || shape->k < 1 || shape->words < 1) return OB_ERROR_SIZE;
+    if (threads < 1) return OB_ERROR_THREADS;
+    const row *chosen;
+    if ((status = resolve(known, shape, threads, &chosen))) return status;
+    for (const row *r = table; r < table + ROWS; r++) {
+        if (r->op != known || !runs_here(r) || index-- > 0) continue;
+        *out = (ob_estimate){r->isa, ob_cost_knows(known) ? cost_of(r, shape, threads).ns : -1, r == chosen};
+        return OB_OK;
+    }
+    return OB_ERROR_SIZE;
 }
 
 ob_status ob_ran(const char *op, const char **isa) {

@@ -19,9 +19,16 @@ typedef enum ob_op {
 /* Any kernel; cast back to the operator's own type before the call. */
 typedef void ob_any_kernel(void);
 
-/* The kernel that `op` runs now, noted as the one that ran; or the status that the forced instruction set earned. */
-ob_status ob_resolve(ob_op op, ob_any_kernel **kernel);
+/* A kernel for one call. part_rows: rows of a part of its output are best a multiple of it. */
+typedef struct ob_choice {
+    ob_any_kernel *kernel;
+    int64_t part_rows;
+} ob_choice;
+
+/* The kernel that `op` runs now, noted as the one that ran; or the status that the forced instruction set earned.
+ * shape and threads: what the choice depends on; NULL for an operator whose kernels are chosen by the table's order. */
+ob_status ob_resolve(ob_op op, const ob_shape *shape, int32_t threads, ob_choice *choice);
 /* The same for an operator that another one uses inside: not noted, because its user did not run it. */
-ob_status ob_resolve_inner(ob_op op, ob_any_kernel **kernel);
+ob_status ob_resolve_inner(ob_op op, const ob_shape *shape, ob_choice *choice);
 
 #endif

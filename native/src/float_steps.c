@@ -9,14 +9,14 @@ enum {
 };
 
 ob_status ob_float_steps_of(const ob_epilogue *epilogue, ob_float_steps *steps, ob_epilogue *product) {
-    ob_any_kernel *kernel;
+    ob_choice choice;
     *steps = (ob_float_steps){epilogue, NULL};
     *product = *epilogue;
     if (epilogue->output != OB_OUTPUT_FLOAT && epilogue->output != OB_OUTPUT_FLOAT_BITS) return OB_OK;
     product->output = OB_OUTPUT_FLOAT;
     if (epilogue->output == OB_OUTPUT_FLOAT && !epilogue->activation && !epilogue->residual) return OB_OK;
-    const ob_status status = ob_resolve(OB_OP_float_steps, &kernel);
-    if (!status) steps->kernel = (ob_float_steps_kernel *)kernel;
+    const ob_status status = ob_resolve(OB_OP_float_steps, NULL, 1, &choice);
+    if (!status) steps->kernel = (ob_float_steps_kernel *)choice.kernel;
     return status;
 }
 

@@ -38,7 +38,7 @@ ob_status ob_max_pool2d_output(const ob_max_pool2d_call *call, int64_t out[2]) {
 
 ob_status ob_max_pool2d(const ob_max_pool2d_call *call) {
     ob_axis y, x;
-    ob_any_kernel *kernel;
+    ob_choice choice;
     if (!call) return OB_ERROR_NULL;
     if (call->batch < 0 || call->c < 1 || call->c > INT32_MAX) return OB_ERROR_SIZE;
     ob_status status = find_axes(call, &y, &x);
@@ -49,11 +49,11 @@ ob_status ob_max_pool2d(const ob_max_pool2d_call *call) {
         __builtin_mul_overflow(rows * 8, ob_most(call->width, x.out) * words, &out_bytes))
         return OB_ERROR_SIZE;
     if ((status = ob_executor_check(call->executor))) return status;
-    if ((status = ob_resolve(OB_OP_max_pool2d, &kernel))) return status;
+    if ((status = ob_resolve(OB_OP_max_pool2d, NULL, 1, &choice))) return status;
     if (call->batch == 0) return OB_OK;
     if (!call->x || !call->out) return OB_ERROR_NULL;
     shared_job s = {
-        .kernel = (ob_max_pool2d_kernel *)kernel,
+        .kernel = (ob_max_pool2d_kernel *)choice.kernel,
         .rows = call->batch * y.out,
         .job = {.height = call->height,
                 .width = call->width,

@@ -37,7 +37,9 @@ static ob_status run(ob_op op, ob_task *task, const void *from, int64_t rows, in
     if (rows < 0 || k < 1 || k > INT32_MAX || rows > INT64_MAX / 8 / k) return OB_ERROR_SIZE;
     ob_status status = ob_executor_check(executor);
     if (status) return status;
-    if ((status = ob_resolve(op, &job.kernel))) return status;
+    ob_choice choice;
+    if ((status = ob_resolve(op, NULL, 1, &choice))) return status;
+    job.kernel = choice.kernel;
     if (rows == 0) return OB_OK;
     if (!from || !to) return OB_ERROR_NULL;
     job.rows_per_task = (TASK_VALUES + k - 1) / k;

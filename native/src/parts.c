@@ -4,7 +4,6 @@
 enum {
     TASKS_PER_THREAD = 4, /* so that a thread that is held up by another program delays only a quarter */
     ROWS_BYTES = 1 << 18, /* 256 KiB */
-    ROWS_TILE = 24,       /* a multiple of every kernel's row tile: 1, 2, 3, 4, 6, 8 */
 };
 
 ob_cut ob_cut_output(const ob_work *work, int64_t threads, int64_t task_macs) {
@@ -14,12 +13,12 @@ ob_cut ob_cut_output(const ob_work *work, int64_t threads, int64_t task_macs) {
         work->m > INT64_MAX / macs_per_row ? INT64_MAX : ob_parts(work->m * macs_per_row, task_macs);
     const int64_t wanted = threads == 1 ? 1 : ob_least(threads * TASKS_PER_THREAD, most_parts);
     const int64_t blocks = ob_parts(work->n, 64);
-    cut.rows_per_part = ob_least(work->m, ob_round_up(ob_most(ROWS_BYTES / work->x_bytes, 1), ROWS_TILE));
+    cut.rows_per_part = ob_least(work->m, ob_round_up(ob_most(ROWS_BYTES / work->x_bytes, 1), work->part_rows));
     const int64_t pieces = ob_least(blocks, ob_parts(wanted, ob_parts(work->m, cut.rows_per_part)));
     cut.channels_per_part = ob_parts(blocks, pieces) * 64;
     cut.channel_parts = ob_parts(work->n, cut.channels_per_part);
     const int64_t row_parts = ob_parts(wanted, cut.channel_parts);
-    cut.rows_per_part = ob_least(cut.rows_per_part, ob_round_up(ob_parts(work->m, row_parts), ROWS_TILE));
+    cut.rows_per_part = ob_least(cut.rows_per_part, ob_round_up(ob_parts(work->m, row_parts), work->part_rows));
     cut.parts = ob_parts(work->m, cut.rows_per_part) * cut.channel_parts;
     return cut;
 }

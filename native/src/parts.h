@@ -14,6 +14,7 @@
 /* m rows of x_bytes each against n channels of k multiply-accumulates: the work to be shared out. */
 typedef struct ob_work {
     int64_t m, n, k, x_bytes;
+    int64_t part_rows; /* parts have a multiple of so many rows, which is one of the kernel's row tile */
 } ob_work;
 
 typedef struct ob_cut {

@@ -15,6 +15,13 @@ static ob_status run_conv2d(void *context, const ob_epilogue *e, void *out) {
     return status;
 }
 
+/* What runs where `isa` is forced: amx multiplies whole words only, and leaves the rest to the next. */
+static const char *runs_for(const problem *p, const char *isa) {
+    const ob_conv2d_call *c = &p->call;
+    const int whole = c->groups == 1 || (c->c / c->groups % 64 == 0 && c->n / c->groups % 16 == 0);
+    return strcmp(isa, "amx") || whole ? isa : "avx512vpopcnt";
+}
+
 /* One call of one epilogue on the active kernel, compared byte for byte. */
 static void check_output(problem *p, int variant, const ob_executor *executor, const char *isa) {
     char what[340];
@@ -23,7 +30,7 @@ static void check_output(problem *p, int variant, const ob_executor *executor, c
     p->call.executor = executor;
     check_epilogue(&p->all, variant, run_conv2d, p, what);
     ob_ran(p->u8 ? "conv2d_u8" : "conv2d", &ran);
-    CHECK(!strcmp(ran, isa), "%s ran instead of %s", ran, isa);
+    CHECK(!strcmp(ran, runs_for(p, isa)), "%s ran for %s: %s", ran, isa, text(p));
 }
 
 /* An executor of the caller: runs the tasks backwards, one after the other. */

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
-from ctypes import POINTER, c_char_p, c_int32, c_int64, c_size_t, c_void_p
+from ctypes import POINTER, c_char_p, c_double, c_int32, c_int64, c_size_t, c_void_p
 from pathlib import Path
 
 import onebit
@@ -21,6 +21,18 @@ class KernelRow(ctypes.Structure):
     """ob_kernel_row: one row of the dispatch table."""
 
     _fields_ = [("op", c_char_p), ("isa", c_char_p), ("available", c_int32)]
+
+
+class Shape(ctypes.Structure):
+    """ob_shape: what the choice of a kernel depends on."""
+
+    _fields_ = [("m", c_int64), ("n", c_int64), ("k", c_int64), ("words", c_int64), ("whole", c_int32)]
+
+
+class Estimate(ctypes.Structure):
+    """ob_estimate: what one kernel would take for a shape."""
+
+    _fields_ = [("isa", c_char_p), ("ns", c_double), ("chosen", c_int32)]
 
 
 class Epilogue(ctypes.Structure):
@@ -115,10 +127,12 @@ _FUNCTIONS = {
     "ob_status_text": (c_char_p, [c_int32]),
     "ob_version": (c_char_p, []),
     "ob_cpu_features": (c_char_p, []),
+    "ob_cpu_unusable": (c_char_p, []),
     "ob_kernel": (c_int32, [c_int32, POINTER(KernelRow)]),
     "ob_force": (c_int32, [c_char_p]),
     "ob_active": (c_int32, [c_char_p, POINTER(c_char_p)]),
     "ob_ran": (c_int32, [c_char_p, POINTER(c_char_p)]),
+    "ob_estimate_kernel": (c_int32, [c_char_p, POINTER(Shape), c_int32, c_int32, POINTER(Estimate)]),
     "ob_set_threads": (c_int32, [c_int32]),
     "ob_get_threads": (c_int32, []),
     "ob_pack_f32": (c_int32, [c_void_p, c_int64, c_int64, c_void_p, c_void_p]),
@@ -134,6 +148,7 @@ _FUNCTIONS = {
     "ob_conv_weights_pack": (c_int32, [c_void_p, c_int64, c_int64, c_int32, Pair, c_void_p, c_size_t]),
     "ob_conv_weights_unpack": (c_int32, [c_void_p, c_size_t, c_int64, c_int64, c_int32, Pair, c_void_p]),
     "ob_conv2d_output": (c_int32, [POINTER(ConvCall), POINTER(c_int64)]),
+    "ob_conv2d_shape": (c_int32, [POINTER(ConvCall), POINTER(Shape)]),
     "ob_conv2d_workspace": (c_size_t, [POINTER(ConvCall), c_int32]),
     "ob_conv2d": (c_int32, [POINTER(ConvCall)]),
     "ob_conv2d_u8_workspace": (c_size_t, [POINTER(ConvCall), c_int32]),
