@@ -30,7 +30,7 @@ ALLOWED: dict[str, set[str]] = {
     "export": {"bits", "ops"},
     "runtime": {"bits", "ops", "export"},
     "conversion": {"bits", "ops", "nn", "quantizers", "runtime"},
-    "bench": {"bits", "ops", "runtime", "conversion", "models", "nn", "quantizers"},
+    "bench": {"bits", "ops", "export", "runtime", "conversion", "models", "nn", "quantizers"},
 }
 ALLOWED["onebit"] = {*ALLOWED, "cli"}  # onebit/__init__.py, the public list, and __main__.py
 ALLOWED["cli"] = set(ALLOWED)

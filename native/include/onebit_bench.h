@@ -21,6 +21,10 @@ OB_API ob_status ob_peak_list(int32_t row, ob_peak_row *out);
  * OB_ERROR_ISA_UNKNOWN: there is no such peak; OB_ERROR_ISA_ABSENT: this CPU cannot run it. */
 OB_API ob_status ob_peak(const char *name, double *per_second);
 
+/* c (m, n) = a (m, k) times b (k, n), all dense rows of float: a plain tiled loop that nobody tuned, for comparison. */
+OB_API ob_status ob_plain_matmul(int64_t m, int64_t n, int64_t k, const float *a, const float *b, float *c,
+                                 const ob_executor *executor);
+
 #ifdef __cplusplus
 }
 #endif

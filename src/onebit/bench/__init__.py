@@ -1,14 +1,26 @@
 """Measuring: jobs that onebit and its peers do in turns, beside the peaks of the CPU they run on."""
 
+from onebit.bench._figure import DEVICES as DEVICES
+from onebit.bench._figure import Device as Device
+from onebit.bench._figure import figure as figure
+from onebit.bench._figure import layers_of as layers_of
+from onebit.bench._figure_image import draw as draw
+from onebit.bench._figure_numbers import Answers as Answers
+from onebit.bench._figure_numbers import Bar as Bar
+from onebit.bench._figure_numbers import Figure as Figure
+from onebit.bench._figure_text import figure_table as figure_table
+from onebit.bench._figure_text import short_layers as short_layers
 from onebit.bench._kinds import KINDS as KINDS
 from onebit.bench._kinds import Kind as Kind
 from onebit.bench._measure import measure as measure
+from onebit.bench._model import random_mlp as random_mlp
 from onebit.bench._peaks import Peak as Peak
 from onebit.bench._peaks import Rate as Rate
 from onebit.bench._peaks import peaks as peaks
 from onebit.bench._peaks import probe as probe
 from onebit.bench._peers import PEERS as PEERS
 from onebit.bench._results import Row as Row
+from onebit.bench._results import file_name as file_name
 from onebit.bench._results import save as save
 from onebit.bench._table import render as render
 from onebit.bench._turns import Timing as Timing

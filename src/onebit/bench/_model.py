@@ -13,6 +13,7 @@ from onebit.bench._folded import fold, steps
 from onebit.bench._workload import Workload
 from onebit.conversion import convert
 from onebit.nn import BinaryConv2d, BinaryLinear
+from onebit.runtime import PackedModel
 
 # The maximum of four standard normal numbers: its mean and its variance.
 POOLED_MEAN, POOLED_VARIANCE = 1.03, 0.49
@@ -36,10 +37,7 @@ def larq_vgg(batch: int, widths: Sequence[int] = (128, 128, 256, 256, 512, 512))
 def _network(name: str, batch: int, picture: tuple[int, ...], **options: Sequence[int]) -> Workload:
     """The network of that name; peers run it with batch normalisation folded into the weights."""
     generator = torch.Generator().manual_seed(0)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        model = models.create(name, **options).eval()
-    balance(model, generator)
+    model = _random(name, generator, **options)
     x = torch.randint(0, 256, (batch, *picture), generator=generator, dtype=torch.uint8)
     packed = convert(model, x[:4])
     network = fold(model)
@@ -53,6 +51,21 @@ def _network(name: str, batch: int, picture: tuple[int, ...], **options: Sequenc
 
     macs = batch * sum(layer.macs for layer in packed.layers())
     return Workload(name, (batch,), macs, tuple(packed.kernels()), run, network, x, check)
+
+
+def random_mlp(hidden: Sequence[int] = (4096, 4096, 4096)) -> PackedModel:
+    """The paper's 784-3x4096-10 with random weights, converted; it takes digits of 1 x 28 x 28."""
+    generator = torch.Generator().manual_seed(0)
+    model = _random("mlp", generator, hidden=hidden)
+    return convert(model, torch.randint(0, 256, (4, 1, 28, 28), generator=generator, dtype=torch.uint8))
+
+
+def _random(name: str, generator: torch.Generator, **options: Sequence[int]) -> nn.Module:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = models.create(name, **options).eval()
+    balance(model, generator)
+    return model
 
 
 def balance(model: nn.Module, generator: torch.Generator) -> None:

@@ -65,9 +65,14 @@ def cpu_name() -> str:
     return f"{name}{kind}, {os.cpu_count()} CPUs"
 
 
+def file_name(cpu: str) -> str:
+    """The stem of the files about a processor: "amd-epyc-family-26-model-2-2-cpus"."""
+    return re.sub(r"[^a-z0-9]+", "-", cpu.lower()).strip("-")
+
+
 def save(rows: Sequence[Row], folder: Path) -> Path:
     """Writes rows to folder/<cpu>.jsonl, in place of those of the same job, threads and forced kernel."""
-    path = folder / f"{re.sub(r'[^a-z0-9]+', '-', cpu_name().lower()).strip('-')}.jsonl"
+    path = folder / f"{file_name(cpu_name())}.jsonl"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         kept = [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []

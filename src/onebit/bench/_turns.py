@@ -51,21 +51,23 @@ def timed(run: Callable[[], object]) -> Turn:
 def take_turns(turns: Mapping[str, Turn], *, seconds: float) -> dict[str, list[Timing]]:
     """Rounds in which each has its turn, until `seconds` are over, but at least seven.
 
-    Whoever alone has used up `seconds` has at least three turns, and then leaves the others to theirs.
+    Whoever alone has used up `seconds`, in calls that are long at their quickest, has three turns at least.
     """
     taken: dict[str, list[Timing]] = {name: [] for name in turns}
-    spent = dict.fromkeys(turns, 0.0)
-    begin = time.perf_counter()
+    end = time.perf_counter() + seconds
     rounds = 0
-    while rounds < FEWEST or time.perf_counter() < begin + seconds:
+    while rounds < FEWEST or time.perf_counter() < end:
         for name, turn in turns.items():
-            if len(taken[name]) >= FEWEST_SLOW and spent[name] > max(seconds, LONG):
-                continue
-            start = time.perf_counter()
-            taken[name].append(turn())
-            spent[name] += time.perf_counter() - start
+            if not slow(taken[name], seconds):
+                taken[name].append(turn())
         rounds += 1
     return taken
+
+
+def slow(taken: list[Timing], seconds: float) -> bool:
+    """Whether these turns are enough of somebody who keeps all others waiting."""
+    walls = [timing.wall for timing in taken]
+    return len(walls) >= FEWEST_SLOW and min(walls) >= LONG and sum(walls) > seconds
 
 
 def median(timings: list[Timing]) -> Timing:

@@ -10,6 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from onebit._errors import OptionError
+from onebit._registry import unknown_name
+from onebit.cli import _bench_figure
+
+FIGURE = "figure"
+OF_ROWS = ("shape", "only", "peers", "save")
+OF_FIGURE = ("model", "root", "out", "device", "quick", "full")
 
 
 def add(commands: argparse._SubParsersAction[Any]) -> None:
@@ -17,10 +23,11 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
     parser = commands.add_parser(
         "bench",
         help="measure the kernels beside this CPU's peaks and other engines",
-        description="Measures matrix products (gemm), convolutions (conv) or a whole network (model). Everything is "
-        "timed in turns in one run and told as medians, with the part that is reached of what this CPU can do at most.",
+        description="Measures matrix products (gemm), convolutions (conv) or whole networks (model), or redraws the "
+        "paper's kernel figure (figure). Everything is timed in turns in one run and told as medians, with the part "
+        "that is reached of what this CPU can do at most.",
     )
-    parser.add_argument("kind", metavar="KIND", help="what to measure: gemm, conv or model")
+    parser.add_argument("kind", metavar="KIND", help="what to measure: gemm, conv, model or figure")
     parser.add_argument(
         "--only", metavar="NAME", nargs="+", default=[], help="model: mlp, cifar10-convnet, larq-vgg (default: all)"
     )
@@ -39,6 +46,7 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
     parser.add_argument("--seconds", metavar="S", type=float, default=3.0, help="time for each shape (default: 3)")
     parser.add_argument("--save", metavar="DIR", help="also keep the rows in DIR/<cpu>.jsonl")
     parser.add_argument("--json", action="store_true", help="print a list of rows")
+    _bench_figure.add_options(parser)
     parser.set_defaults(run=run)
 
 
@@ -47,10 +55,15 @@ def run(args: argparse.Namespace) -> int:
     from onebit import bench
     from onebit.ops import native
 
-    kind = bench.KINDS[args.kind]
-    plan = kind.plan(args.only, args.shape)
+    if args.kind not in (*bench.KINDS, FIGURE):
+        raise unknown_name("kind of benchmark", args.kind, (*bench.KINDS, FIGURE))
+    check_options(args)
     threads = native.get_threads() if args.threads is None else args.threads
     check(threads, args.seconds)
+    if args.kind == FIGURE:
+        return _bench_figure.run(args, threads)
+    kind = bench.KINDS[args.kind]
+    plan = kind.plan(args.only, args.shape)
     rows = []
     for isa in forced(args.isa):
         with native.force(isa):
@@ -78,6 +91,16 @@ def tell(args: argparse.Namespace, text: str) -> None:
     """A line of progress, for a person only."""
     if not args.json and sys.stderr.isatty():
         print(text, file=sys.stderr)
+
+
+def check_options(args: argparse.Namespace) -> None:
+    """OptionError for an option that the kind does not have."""
+    others = OF_ROWS if args.kind == FIGURE else OF_FIGURE
+    given = [f"--{name}" for name in others if getattr(args, name)]
+    if args.kind == FIGURE and args.isa == "all":
+        given = ["--isa all"]
+    if given:
+        raise OptionError(f"`bench {args.kind}` has no {given[0]}. See `onebit bench --help`.")
 
 
 def check(threads: int, seconds: float) -> None:
