@@ -93,7 +93,8 @@ def _slab(least: int) -> int:
 
 
 def race(shares: Mapping[str, Share], unit: str, seconds: float) -> dict[str, Bar]:
-    """Everybody in turns; the times of shares are scaled to the whole job."""
+    """Everybody in turns, after their numbers were compared; the times of shares are scaled to the whole job."""
+    check_equal(shares, unit)
     taken = take_turns({name: timed(share.run) for name, share in shares.items()}, seconds=seconds)
     bars = {}
     for name, share in shares.items():
@@ -103,12 +104,12 @@ def race(shares: Mapping[str, Share], unit: str, seconds: float) -> dict[str, Ba
     return bars
 
 
-def check_equal(shares: Mapping[str, Share], what: str) -> None:
+def check_equal(shares: Mapping[str, Share], unit: str) -> None:
     """NativeError if a kernel's numbers differ from onebit's."""
     expected = shares[ONEBIT].run()
     for name, share in shares.items():
         if not torch.equal(share.run().to(expected.dtype), expected[: share.done]):
-            raise NativeError(f"The {what} by {name!r} has other numbers than by onebit. Not timed.")
+            raise NativeError(f"{share.done} {unit} by {name!r} have other numbers than by onebit. Not timed.")
 
 
 def answers(shares: Mapping[str, Share], labels: Tensor) -> dict[str, Answers]:
@@ -146,11 +147,8 @@ def figure(
     """
     machine = DEVICES[device]
     with threads_set(threads):
-        products = machine.product(size, whole)
-        check_equal(products, "product")
-        product = race(products, "rows", seconds)
+        product = race(machine.product(size, whole), "rows", seconds)
         networks = machine.network(timed_network, pictures, whole)
-        check_equal(networks, "network")
         network = race(networks, "pictures", seconds)
         right = answers(networks if trained is timed_network else machine.network(trained, pictures, True), labels)
         isa = " and ".join(dict.fromkeys(timed_network.kernels().values()))

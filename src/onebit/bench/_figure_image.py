@@ -27,7 +27,7 @@ def draw(figure: Figure, path: Path) -> None:
     FigureCanvasAgg(canvas)
     left, middle, right = canvas.subplots(1, 3, gridspec_kw={"wspace": 0.3})
     canvas.subplots_adjust(left=0.045, right=0.985, top=0.76, bottom=0.24)
-    head = {"ha": "left", "color": INK}
+    head: dict[str, Any] = {"ha": "left", "color": INK}
     canvas.text(0.03, 0.945, "The same numbers, by three kernels", fontsize=16, fontweight="bold", **head)
     whose = f"{machine(figure)}; 1-bit kernels {figure.isa}"
     canvas.text(0.03, 0.895, whose, fontsize=10, ha="left", color=FAINT)
