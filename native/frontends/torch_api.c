@@ -156,23 +156,66 @@ static bool channels(ob_frame *f, uint64_t slot, const char *name, ob_dtype dtyp
            ob_fail(f, "%s has shape %s; expected (%" PRId64 ",): one value for each of n", name, OB_SHAPE(&v), n);
 }
 
-bool ob_epilogue_of(ob_frame *f, const uint64_t *first, int32_t output, int64_t n, ob_epilogue *e) {
-    const void *a = NULL, *b = NULL;
-    *e = (ob_epilogue){.output = output};
-    if (output == OB_OUTPUT_FLOAT) {
-        if (!channels(f, first[0], "scale", OB_DTYPE_float32, n, &a)) return false;
-        if (!channels(f, first[1], "bias", OB_DTYPE_float32, n, &b)) return false;
-        e->scale = a, e->bias = b;
-    } else if (output == OB_OUTPUT_BITS) {
-        if (!channels(f, first[0], "threshold", OB_DTYPE_int32, n, &a)) return false;
-        if (!channels(f, first[1], "direction", OB_DTYPE_int8, n, &b)) return false;
-        e->threshold = a, e->direction = b;
-    }
+/* The handles in a Tensor[] argument; the frame holds them already. */
+static bool items(ob_frame *f, uint64_t slot, const char *name, size_t most, uint64_t *to, size_t *count) {
+    const ob_list list = (ob_list)(uintptr_t)slot;
+    if (!ob_torch_did(f, ob_torch.torch_list_size(list, count), "count a list")) return false;
+    if (*count > most) return ob_fail(f, "%s has %zu tensors; expected at most %zu", name, *count, most);
+    for (size_t i = 0; i < *count; i++)
+        if (!ob_torch_did(f, ob_torch.torch_list_get_item(list, i, &to[i]), "read a list")) return false;
     return true;
 }
 
-ob_dtype ob_output_dtype(int32_t output) {
-    return output == OB_OUTPUT_INT32 ? OB_DTYPE_int32 : output == OB_OUTPUT_FLOAT ? OB_DTYPE_float32 : OB_DTYPE_int64;
+/* activation (none, a slope, or low and high), residual (none, or one) and whether it is added last. */
+static bool steps(ob_frame *f, const uint64_t *first, int64_t dims, const int64_t *sizes, int64_t n, ob_epilogue *e) {
+    uint64_t arrays[2], residual;
+    size_t count;
+    const void *a = NULL, *b = NULL;
+    ob_view v;
+    if (!items(f, first[0], "activation", 2, arrays, &count)) return false;
+    if (count == 1 && !channels(f, arrays[0], "slope", OB_DTYPE_float32, n, &a)) return false;
+    if (count == 2 && (!channels(f, arrays[0], "low", OB_DTYPE_float32, n, &a) ||
+                       !channels(f, arrays[1], "high", OB_DTYPE_float32, n, &b)))
+        return false;
+    if (count == 1) e->activation = OB_ACTIVATION_PRELU, e->slope = a;
+    if (count == 2) e->activation = OB_ACTIVATION_CLAMP, e->low = a, e->high = b;
+    if (!items(f, first[1], "residual", 1, &residual, &count)) return false;
+    e->residual_last = first[2] & 1;
+    if (!count) return true;
+    if (!ob_look(f, residual, "residual", OB_DTYPE_float32, &v)) return false;
+    bool same = v.dims == dims && v.last == n;
+    for (int64_t d = 0; same && d + 1 < dims; d++) same = v.sizes[d] == sizes[d];
+    e->residual = v.data;
+    return same || ob_fail(f, "residual has shape %s; expected the shape of the result", OB_SHAPE(&v));
+}
+
+bool ob_epilogue_of(ob_frame *f, const uint64_t *first, int32_t gives, int64_t dims, const int64_t *sizes, int64_t n,
+                    ob_epilogue *e, ob_handle *out, void **data) {
+    const void *a = NULL, *b = NULL;
+    const bool has_steps = gives == OB_GIVES_FUSED || gives == OB_GIVES_BOTH;
+    *e = (ob_epilogue){.output = gives == OB_GIVES_FUSED ? OB_OUTPUT_FLOAT : gives};
+    if (gives == OB_OUTPUT_FLOAT || has_steps) {
+        if (!channels(f, first[0], "scale", OB_DTYPE_float32, n, &a)) return false;
+        if (!channels(f, first[1], "bias", OB_DTYPE_float32, n, &b)) return false;
+        e->scale = a, e->bias = b;
+        if (has_steps && !steps(f, first + 2, dims, sizes, n, e)) return false;
+    }
+    if (gives == OB_OUTPUT_BITS || gives == OB_GIVES_BOTH) {
+        const uint64_t *slot = gives == OB_OUTPUT_BITS ? first : first + 5;
+        const ob_dtype dtype = gives == OB_OUTPUT_BITS ? OB_DTYPE_int32 : OB_DTYPE_float32;
+        if (!channels(f, slot[0], "threshold", dtype, n, &a)) return false;
+        if (!channels(f, slot[1], "direction", OB_DTYPE_int8, n, &b)) return false;
+        if (gives == OB_OUTPUT_BITS)
+            e->threshold = a;
+        else
+            e->float_threshold = a;
+        e->direction = b;
+    }
+    if (gives == OB_GIVES_BOTH && !ob_make(f, dims, sizes, ob_words_for(n), OB_DTYPE_int64, &out[1], &e->bits))
+        return false;
+    return gives == OB_OUTPUT_BITS    ? ob_make(f, dims, sizes, ob_words_for(n), OB_DTYPE_int64, out, data)
+           : gives == OB_OUTPUT_INT32 ? ob_make(f, dims, sizes, n, OB_DTYPE_int32, out, data)
+                                      : ob_make(f, dims, sizes, n, OB_DTYPE_float32, out, data);
 }
 
 int64_t ob_words_for(int64_t k) {

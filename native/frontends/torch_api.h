@@ -58,7 +58,10 @@ bool ob_torch_find(void);
 typedef enum ob_dtype { OB_DTYPES(OB_DTYPE_ENUM) OB_DTYPE_COUNT } ob_dtype;
 
 /* One call of an operator: every handle that must be deleted on the way out, and the error if there is one. */
-enum { OB_FRAME_HANDLES = 12 }; /* 4 arguments, 4 copies of them, the result and the scratch need 10 */
+enum {
+    OB_FRAME_HANDLES = 32,
+    OB_MOST_ITEMS = 3
+}; /* 6 tensors, 2 lists of up to 3, a copy of each, 2 results, scratch */
 typedef struct ob_frame {
     const char *op;
     ob_handle held[OB_FRAME_HANDLES];
@@ -89,36 +92,49 @@ bool ob_int(ob_frame *f, uint64_t slot, const char *name, int32_t *value);
 bool ob_follow_torch_threads(ob_frame *f);
 /* Scratch of `bytes`, 64-byte aligned; NULL for 0. It is torch's memory: counted, and reused, by torch's allocator. */
 bool ob_scratch(ob_frame *f, size_t bytes, void **memory);
-/* The epilogue whose arrays, of one value for each of n channels, begin at slot `first` of the stack. */
-bool ob_epilogue_of(ob_frame *f, const uint64_t *first, int32_t output, int64_t n, ob_epilogue *e);
-ob_dtype ob_output_dtype(int32_t output);
+/* What an operator gives: OB_OUTPUT_INT32, _FLOAT or _BITS after its arrays alone; fused (float) and both (float and
+ * bits) after steps as well. */
+enum { OB_GIVES_BOTH = OB_OUTPUT_FLOAT_BITS, OB_GIVES_FUSED };
+/* The epilogue whose arguments begin at slot `first` of the stack, and its results: out[0] and its address, and for
+ * both out[1]. They are shaped like `sizes` but for the last one of `dims`, which is n, or words for n. */
+bool ob_epilogue_of(ob_frame *f, const uint64_t *first, int32_t gives, int64_t dims, const int64_t *sizes, int64_t n,
+                    ob_epilogue *e, ob_handle *out, void **data);
 int64_t ob_words_for(int64_t k); /* ceil(k / 64) */
 /* "(3, 64)", for messages. */
 const char *ob_shape_text(const ob_view *v, char *text, size_t bytes);
 #define OB_SHAPE(v) ob_shape_text(v, (char[128]){0}, 128)
 
-/* Every operator: its name and, for each argument, t for a tensor, i for an int, l for an int[]. */
-#define OB_OPERATORS(OPERATOR)                  \
-    OPERATOR(pack, "t")                         \
-    OPERATOR(unpack, "ti")                      \
-    OPERATOR(pack_weights, "ti")                \
-    OPERATOR(unpack_weights, "tii")             \
-    OPERATOR(dense_int32, "ttii")               \
-    OPERATOR(dense_float, "ttiitt")             \
-    OPERATOR(dense_bits, "ttiitt")              \
-    OPERATOR(dense_u8_int32, "ttii")            \
-    OPERATOR(dense_u8_float, "ttiitt")          \
-    OPERATOR(dense_u8_bits, "ttiitt")           \
-    OPERATOR(pack_conv_weights, "tiil")         \
-    OPERATOR(unpack_conv_weights, "tiiil")      \
-    OPERATOR(conv2d_int32, "ttiillllii")        \
-    OPERATOR(conv2d_float, "ttiilllliitt")      \
-    OPERATOR(conv2d_bits, "ttiilllliitt")       \
-    OPERATOR(conv2d_u8_int32, "ttiilllliiii")   \
-    OPERATOR(conv2d_u8_float, "ttiilllliiiitt") \
-    OPERATOR(conv2d_u8_bits, "ttiilllliiiitt")  \
+/* Every operator: its name and, for each argument, t for a tensor, i for an int or bool, l for an int[],
+ * v for a Tensor[]. */
+#define OB_OPERATORS(OPERATOR)                      \
+    OPERATOR(pack, "t")                             \
+    OPERATOR(unpack, "ti")                          \
+    OPERATOR(pack_weights, "ti")                    \
+    OPERATOR(unpack_weights, "tii")                 \
+    OPERATOR(dense_int32, "ttii")                   \
+    OPERATOR(dense_float, "ttiitt")                 \
+    OPERATOR(dense_bits, "ttiitt")                  \
+    OPERATOR(dense_fused, "ttiittvvi")              \
+    OPERATOR(dense_both, "ttiittvvitt")             \
+    OPERATOR(dense_u8_int32, "ttii")                \
+    OPERATOR(dense_u8_float, "ttiitt")              \
+    OPERATOR(dense_u8_bits, "ttiitt")               \
+    OPERATOR(dense_u8_fused, "ttiittvvi")           \
+    OPERATOR(dense_u8_both, "ttiittvvitt")          \
+    OPERATOR(pack_conv_weights, "tiil")             \
+    OPERATOR(unpack_conv_weights, "tiiil")          \
+    OPERATOR(conv2d_int32, "ttiillllii")            \
+    OPERATOR(conv2d_float, "ttiilllliitt")          \
+    OPERATOR(conv2d_bits, "ttiilllliitt")           \
+    OPERATOR(conv2d_fused, "ttiilllliittvvi")       \
+    OPERATOR(conv2d_both, "ttiilllliittvvitt")      \
+    OPERATOR(conv2d_u8_int32, "ttiilllliiii")       \
+    OPERATOR(conv2d_u8_float, "ttiilllliiiitt")     \
+    OPERATOR(conv2d_u8_bits, "ttiilllliiiitt")      \
+    OPERATOR(conv2d_u8_fused, "ttiilllliiiittvvi")  \
+    OPERATOR(conv2d_u8_both, "ttiilllliiiittvvitt") \
     OPERATOR(max_pool2d, "tilllt")
-/* The kernels: they read the stack, make the result and note what went wrong. */
+/* The kernels: they read the stack, make the results (out has room for two) and note what went wrong. */
 #define OB_KERNEL(name, signature) bool ob_op_##name(ob_frame *f, const uint64_t *stack, ob_handle *out);
 OB_OPERATORS(OB_KERNEL)
 

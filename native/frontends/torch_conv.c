@@ -74,7 +74,7 @@ static bool integers(ob_frame *f, const uint64_t *stack, bool u8, ob_conv2d_call
                    ob_int(f, stack[SLOT_OFFSET], "offset", &call->offset));
 }
 
-static bool conv2d(ob_frame *f, const uint64_t *stack, ob_handle *out, bool u8, int32_t output) {
+static bool conv2d(ob_frame *f, const uint64_t *stack, ob_handle *out, bool u8, int32_t gives) {
     ob_view x, weights;
     ob_epilogue epilogue;
     ob_conv2d_call call = {.multiplier = 1, .epilogue = &epilogue};
@@ -82,30 +82,31 @@ static bool conv2d(ob_frame *f, const uint64_t *stack, ob_handle *out, bool u8, 
         !handle_fits(f, &weights, call.n, call.c, call.groups, call.kernel) ||
         !picture(f, stack[0], u8 ? OB_DTYPE_uint8 : OB_DTYPE_int64, u8 ? call.c : ob_words_for(call.c), &x))
         return false;
-    const uint64_t *channels = stack + (u8 ? SLOT_OFFSET + 1 : SLOT_MULTIPLIER);
+    const uint64_t *first = stack + (u8 ? SLOT_OFFSET + 1 : SLOT_MULTIPLIER);
     call.batch = x.sizes[0], call.height = x.sizes[1], call.width = x.sizes[2];
     int64_t sizes[3] = {call.batch};
-    if (!ob_epilogue_of(f, channels, output, call.n, &epilogue) ||
-        !ob_library_did(f, ob_conv2d_output(&call, sizes + 1)) ||
-        !ob_make(f, 4, sizes, output == OB_OUTPUT_BITS ? ob_words_for(call.n) : call.n, ob_output_dtype(output), out,
-                 &call.out) ||
-        !ob_follow_torch_threads(f))
+    if (!ob_library_did(f, ob_conv2d_output(&call, sizes + 1)) ||
+        !ob_epilogue_of(f, first, gives, 4, sizes, call.n, &epilogue, out, &call.out) || !ob_follow_torch_threads(f))
         return false;
     call.x = x.data, call.weights = weights.data, call.weights_bytes = (size_t)weights.last;
     call.workspace_bytes = (u8 ? ob_conv2d_u8_workspace : ob_conv2d_workspace)(&call, ob_get_threads());
     return ob_scratch(f, call.workspace_bytes, &call.workspace) &&
            ob_library_did(f, (u8 ? ob_conv2d_u8 : ob_conv2d)(&call));
 }
-#define OB_CONV2D(name, u8, output)                                         \
+#define OB_CONV2D(name, u8, gives)                                          \
     bool ob_op_##name(ob_frame *f, const uint64_t *stack, ob_handle *out) { \
-        return conv2d(f, stack, out, u8, output);                           \
+        return conv2d(f, stack, out, u8, gives);                            \
     }
 OB_CONV2D(conv2d_int32, false, OB_OUTPUT_INT32)
 OB_CONV2D(conv2d_float, false, OB_OUTPUT_FLOAT)
 OB_CONV2D(conv2d_bits, false, OB_OUTPUT_BITS)
+OB_CONV2D(conv2d_fused, false, OB_GIVES_FUSED)
+OB_CONV2D(conv2d_both, false, OB_GIVES_BOTH)
 OB_CONV2D(conv2d_u8_int32, true, OB_OUTPUT_INT32)
 OB_CONV2D(conv2d_u8_float, true, OB_OUTPUT_FLOAT)
 OB_CONV2D(conv2d_u8_bits, true, OB_OUTPUT_BITS)
+OB_CONV2D(conv2d_u8_fused, true, OB_GIVES_FUSED)
+OB_CONV2D(conv2d_u8_both, true, OB_GIVES_BOTH)
 
 /* ---- max_pool2d ------------------------------------------------------------------------------------------------- */
 bool ob_op_max_pool2d(ob_frame *f, const uint64_t *stack, ob_handle *out) {

@@ -78,7 +78,7 @@ bool ob_op_unpack_weights(ob_frame *f, const uint64_t *stack, ob_handle *out) {
 }
 
 /* ---- dense ------------------------------------------------------------------------------------------------------ */
-static bool dense(ob_frame *f, const uint64_t *stack, ob_handle *out, bool u8, int32_t output) {
+static bool dense(ob_frame *f, const uint64_t *stack, ob_handle *out, bool u8, int32_t gives) {
     ob_view x, weights;
     ob_epilogue epilogue;
     ob_dense_call call = {.n = (int64_t)stack[2], .k = (int64_t)stack[3], .epilogue = &epilogue};
@@ -88,10 +88,7 @@ static bool dense(ob_frame *f, const uint64_t *stack, ob_handle *out, bool u8, i
     if (u8 && x.last != call.k)
         return ob_fail(f, "x has shape %s; expected (..., k) with k=%" PRId64, OB_SHAPE(&x), call.k);
     if (!u8 && !words_fit(f, &x, "x", call.k)) return false;
-    const int64_t last = output == OB_OUTPUT_BITS ? ob_words_for(call.n) : call.n;
-    if (!ob_epilogue_of(f, stack + 4, output, call.n, &epilogue) ||
-        !ob_make(f, x.dims, x.sizes, last, ob_output_dtype(output), out, &call.out))
-        return false;
+    if (!ob_epilogue_of(f, stack + 4, gives, x.dims, x.sizes, call.n, &epilogue, out, &call.out)) return false;
     call.m = x.numel / x.last;
     if (!call.m) return true;
     call.x = x.data, call.weights = weights.data, call.weights_bytes = (size_t)weights.last;
@@ -100,32 +97,53 @@ static bool dense(ob_frame *f, const uint64_t *stack, ob_handle *out, bool u8, i
     return ob_scratch(f, call.workspace_bytes, &call.workspace) &&
            ob_library_did(f, (u8 ? ob_dense_u8 : ob_dense)(&call));
 }
-#define OB_DENSE(name, u8, output)                                          \
+#define OB_DENSE(name, u8, gives)                                           \
     bool ob_op_##name(ob_frame *f, const uint64_t *stack, ob_handle *out) { \
-        return dense(f, stack, out, u8, output);                            \
+        return dense(f, stack, out, u8, gives);                             \
     }
 OB_DENSE(dense_int32, false, OB_OUTPUT_INT32)
 OB_DENSE(dense_float, false, OB_OUTPUT_FLOAT)
 OB_DENSE(dense_bits, false, OB_OUTPUT_BITS)
+OB_DENSE(dense_fused, false, OB_GIVES_FUSED)
+OB_DENSE(dense_both, false, OB_GIVES_BOTH)
 OB_DENSE(dense_u8_int32, true, OB_OUTPUT_INT32)
 OB_DENSE(dense_u8_float, true, OB_OUTPUT_FLOAT)
 OB_DENSE(dense_u8_bits, true, OB_OUTPUT_BITS)
+OB_DENSE(dense_u8_fused, true, OB_GIVES_FUSED)
+OB_DENSE(dense_u8_both, true, OB_GIVES_BOTH)
 
 /* ---- the boxed kernels and their registration ------------------------------------------------------------------- */
+/* Notes the tensors of a list, which the kernel owns too; those of a list that is too long are deleted at once. */
+static void hold_items(ob_frame *f, ob_list list) {
+    size_t count = 0;
+    if (ob_torch.torch_list_size(list, &count)) return;
+    for (size_t i = 0; i < count; i++) {
+        uint64_t item;
+        if (ob_torch.torch_list_get_item(list, i, &item)) continue;
+        if (i < OB_MOST_ITEMS)
+            f->held[f->count++] = (ob_handle)(uintptr_t)item;
+        else
+            ob_torch.aoti_torch_delete_tensor_object((ob_handle)(uintptr_t)item);
+    }
+}
+
 /* Runs an operator; this is the frame that torch's exception passes through, with nothing left to clean up. */
 static void call_boxed(const char *op, bool (*run)(ob_frame *, const uint64_t *, ob_handle *), const char *signature,
                        uint64_t *stack) {
     ob_frame f = {.op = op};
-    ob_handle out = NULL;
-    for (int i = 0; signature[i]; i++)
+    ob_handle out[2] = {NULL, NULL};
+    for (int i = 0; signature[i]; i++) {
         if (signature[i] == 't') f.held[f.count++] = (ob_handle)(uintptr_t)stack[i];
-    const bool done = run(&f, stack, &out);
+        if (signature[i] == 'v') hold_items(&f, (ob_list)(uintptr_t)stack[i]);
+    }
+    const bool done = run(&f, stack, out);
     for (int i = 0; signature[i]; i++)
-        if (signature[i] == 'l') ob_torch.torch_delete_list((ob_list)(uintptr_t)stack[i]);
+        if (signature[i] == 'l' || signature[i] == 'v') ob_torch.torch_delete_list((ob_list)(uintptr_t)stack[i]);
     for (int i = 0; i < f.count; i++)
-        if (!done || f.held[i] != out) ob_torch.aoti_torch_delete_tensor_object(f.held[i]);
+        if (!done || (f.held[i] != out[0] && f.held[i] != out[1])) ob_torch.aoti_torch_delete_tensor_object(f.held[i]);
     if (!done) ob_torch.aoti_torch_check(false, op, "onebit/torch_shim.c", 0, f.error);
-    stack[0] = (uint64_t)(uintptr_t)out;
+    stack[0] = (uint64_t)(uintptr_t)out[0];
+    if (out[1]) stack[1] = (uint64_t)(uintptr_t)out[1];
 }
 
 #define OB_BOXED(name, signature)                                                           \

@@ -6,6 +6,7 @@ import io
 
 import pytest
 import torch
+from torch.utils._pytree import tree_map_only
 
 from onebit import ops
 from onebit.bits import pack
@@ -13,7 +14,7 @@ from onebit.bits import pack
 N, K = 70, 130
 NAMES = ["pack", "unpack", "pack_weights", "unpack_weights"]
 FAMILIES = ("dense", "dense_u8", "conv2d", "conv2d_u8")
-NAMES += [f"{family}_{output}" for family in FAMILIES for output in ("int32", "float", "bits")]
+NAMES += [f"{family}_{output}" for family in FAMILIES for output in ("int32", "float", "bits", "fused", "both")]
 NAMES += ["pack_conv_weights", "unpack_conv_weights", "max_pool2d"]
 
 
@@ -29,8 +30,12 @@ def arguments(name: str) -> tuple[object, ...]:
     return (operand, *weights, *epilogue(name))
 
 
-def epilogue(name: str) -> tuple[torch.Tensor, ...]:
+def epilogue(name: str) -> tuple[object, ...]:
+    shape = (2, 4, 5, N) if "conv" in name else (3, 2, N)
+    steps = (torch.randn(N), torch.randn(N), [torch.zeros(N), torch.ones(N)], [torch.randn(*shape)], True)
     return {
+        "fused": steps,
+        "both": (*steps, torch.randn(N), torch.ones(N, dtype=torch.int8)),
         "int32": (),
         "float": (torch.randn(N), torch.randn(N)),
         "bits": (torch.zeros(N, dtype=torch.int32), torch.ones(N, dtype=torch.int8)),
@@ -87,8 +92,10 @@ def test_opcheck_passes(name):
 def test_the_fake_tells_the_shape_and_dtype(name):
     given = arguments(name)
     real = getattr(torch.ops.onebit, name)(*given)
-    fake = getattr(torch.ops.onebit, name)(*(g.to("meta") if isinstance(g, torch.Tensor) else g for g in given))
-    assert (fake.shape, fake.dtype, fake.stride()) == (real.shape, real.dtype, real.stride())
+    fake = getattr(torch.ops.onebit, name)(*tree_map_only(torch.Tensor, lambda tensor: tensor.to("meta"), given))
+    pairs = zip(fake, real, strict=True) if name.endswith("both") else [(fake, real)]
+    for one, other in pairs:
+        assert (one.shape, one.dtype, one.stride()) == (other.shape, other.dtype, other.stride())
 
 
 @pytest.mark.parametrize("public", [False, True], ids=["torch.ops", "onebit.ops"])

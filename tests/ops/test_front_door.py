@@ -17,16 +17,22 @@ SCHEMAS = {
     "pack_weights": "onebit::pack_weights(Tensor rows, int k) -> Tensor",
     "unpack_weights": "onebit::unpack_weights(Tensor weights, int n, int k) -> Tensor",
 }
+STEPS = "Tensor scale, Tensor bias, Tensor[] activation, Tensor[] residual, bool residual_last"
+SIGNS = ", Tensor threshold, Tensor direction"
 for family in ("dense", "dense_u8"):
     sizes = f"onebit::{family}_{{}}(Tensor x, Tensor weights, int n, int k"
     SCHEMAS[f"{family}_int32"] = sizes.format("int32") + ") -> Tensor"
     SCHEMAS[f"{family}_float"] = sizes.format("float") + ", Tensor scale, Tensor bias) -> Tensor"
     SCHEMAS[f"{family}_bits"] = sizes.format("bits") + ", Tensor threshold, Tensor direction) -> Tensor"
+    SCHEMAS[f"{family}_fused"] = sizes.format("fused") + f", {STEPS}) -> Tensor"
+    SCHEMAS[f"{family}_both"] = sizes.format("both") + f", {STEPS}{SIGNS}) -> (Tensor, Tensor)"
 CONV = "Tensor x, Tensor weights, int n, int c, int[] kernel, int[] stride, int[] padding, int[] dilation, int groups"
 for family, extra in (("conv2d", ", int pad_value"), ("conv2d_u8", ", int pad_value, int multiplier, int offset")):
     for output, tensors in (("int32", ""), ("float", "scale bias"), ("bits", "threshold direction")):
         channels = "".join(f", Tensor {name}" for name in tensors.split())
         SCHEMAS[f"{family}_{output}"] = f"onebit::{family}_{output}({CONV}{extra}{channels}) -> Tensor"
+    SCHEMAS[f"{family}_fused"] = f"onebit::{family}_fused({CONV}{extra}, {STEPS}) -> Tensor"
+    SCHEMAS[f"{family}_both"] = f"onebit::{family}_both({CONV}{extra}, {STEPS}{SIGNS}) -> (Tensor, Tensor)"
 KERNEL = "int c, int groups, int[] kernel) -> Tensor"
 SCHEMAS |= {
     "pack_conv_weights": f"onebit::pack_conv_weights(Tensor rows, {KERNEL}",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import subprocess
 import sys
 
@@ -12,7 +11,6 @@ import torch
 from onebit import ops
 from onebit._errors import NativeError, OptionError, UnknownName
 from onebit.ops import native
-from onebit.ops._library import OK, DenseCall, Epilogue, lib
 
 OPS = ["pack", "unpack", "dense", "dense_u8", "conv2d", "conv2d_u8", "float_steps", "max_pool2d"]
 
@@ -21,6 +19,7 @@ def run_each(op: str) -> None:
     """One call of a native operator."""
     handle = ops.pack_weights(torch.zeros(2, 1, dtype=torch.int64), 5)
     rows = torch.zeros(2, 1, 1, 1, dtype=torch.int64)
+    words, zeros = torch.zeros(1, 1, dtype=torch.int64), torch.zeros(2)
     conv = (ops.pack_conv_weights(rows, 5, 1, [1, 1]), 2, 5, [1, 1], [1, 1], [0] * 4, [1, 1], 1, 0)
     calls = {
         "pack": lambda: ops.pack(torch.ones(1, 5)),
@@ -29,22 +28,10 @@ def run_each(op: str) -> None:
         "dense_u8": lambda: ops.dense_u8_int32(torch.zeros(1, 5, dtype=torch.uint8), handle, 2, 5),
         "conv2d": lambda: ops.conv2d_int32(rows, *conv),
         "conv2d_u8": lambda: ops.conv2d_u8_int32(torch.zeros(2, 1, 1, 5, dtype=torch.uint8), *conv, 1, 0),
-        "float_steps": lambda: _relu(handle),
+        "float_steps": lambda: ops.dense_fused(words, handle, 2, 5, zeros, zeros, (zeros,)),
         "max_pool2d": lambda: ops.max_pool2d(rows, 5, [1, 1], [1, 1], [0] * 4, torch.zeros(1, dtype=torch.int64)),
     }
     calls[op]()
-
-
-def _relu(handle: torch.Tensor) -> None:
-    zeros, out, x = torch.zeros(2), torch.ones(2), torch.zeros(1, 1, dtype=torch.int64)
-    at = zeros.data_ptr()
-    epilogue = Epilogue(output=2, scale=at, bias=at, activation=1, low=at, high=at)
-    call = DenseCall(
-        m=1, n=2, k=5, x=x.data_ptr(), weights=handle.data_ptr(), weights_bytes=handle.numel(),
-        epilogue=ctypes.pointer(epilogue), out=out.data_ptr(),
-    )  # fmt: skip
-    assert lib.ob_dense(ctypes.byref(call)) == OK
-    assert not out.any()
 
 
 def test_the_operators_are_those_of_the_table():

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from onebit import bits, ops
 from onebit.bits import _reference as reference
-from onebit.ops import _dense_call
+from onebit.ops import _dense_call, _epilogue
 from onebit.ops import cuda as engine
 from onebit.runtime import PackedModel
 
@@ -21,7 +21,7 @@ pytestmark = [
 SIZES = [(1, 1, 1), (1, 10, 784), (3, 65, 63), (17, 64, 64), (64, 130, 127), (129, 10, 4096), (100, 257, 129)]
 SIZES += [(300, 200, 1000), (193, 255, 1024), (257, 513, 1025), (1000, 4096, 784), (500, 1000, 4096)]
 INPUTS = {"dense": _dense_call.WORDS, "dense_u8": _dense_call.PIXELS}
-OUTPUTS = {"int32": _dense_call.INT32, "float": _dense_call.FLOAT, "bits": _dense_call.BITS}
+OUTPUTS = {"int32": _epilogue.INT32, "float": _epilogue.FLOAT, "bits": _epilogue.BITS}
 
 
 def kernels() -> list[str | None]:

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from onebit._errors import DtypeError, OptionError, ShapeError
 from onebit.bits._pack import pack, unpack
 from onebit.bits._packed import Packed
-from onebit.bits._reference import _compared, _scaled
+from onebit.bits._reference import Steps, _compared, _scaled, _with_signs
 from onebit.bits._window import PAD_VALUES, Window
 
 
@@ -41,6 +41,22 @@ def conv2d_bits(
     return _compared(conv2d_int32(x, w, window, groups, pad_value), threshold, direction)
 
 
+def conv2d_fused(
+    x: Packed, w: Packed, window: Window, groups: int, pad_value: int, scale: Tensor, bias: Tensor, steps: Steps
+) -> Tensor:
+    """conv2d_float, then the steps."""
+    return steps.after(conv2d_float(x, w, window, groups, pad_value, scale, bias))
+
+
+def conv2d_both(
+    x: Packed, w: Packed, window: Window, groups: int, pad_value: int, scale: Tensor, bias: Tensor, steps: Steps,
+    threshold: Tensor, direction: Tensor,
+) -> tuple[Tensor, Packed]:  # fmt: skip
+    """conv2d_fused and its signs: -1 iff (direction > 0 ? f < threshold : f > threshold), threshold (n,) float32."""
+    found = conv2d_fused(x, w, window, groups, pad_value, scale, bias, steps)
+    return _with_signs(found, threshold, direction)
+
+
 def conv2d_u8_int32(
     x: Tensor, w: Packed, window: Window, groups: int = 1, pad_value: int = 0, multiplier: int = 1, offset: int = 0
 ) -> Tensor:
@@ -64,6 +80,23 @@ def conv2d_u8_bits(
 ) -> Packed:  # fmt: skip
     """As conv2d_bits for pixels."""
     return _compared(conv2d_u8_int32(x, w, window, groups, pad_value, multiplier, offset), threshold, direction)
+
+
+def conv2d_u8_fused(
+    x: Tensor, w: Packed, window: Window, groups: int, pad_value: int, multiplier: int, offset: int, scale: Tensor,
+    bias: Tensor, steps: Steps,
+) -> Tensor:  # fmt: skip
+    """As conv2d_fused for pixels."""
+    return steps.after(conv2d_u8_float(x, w, window, groups, pad_value, multiplier, offset, scale, bias))
+
+
+def conv2d_u8_both(
+    x: Tensor, w: Packed, window: Window, groups: int, pad_value: int, multiplier: int, offset: int, scale: Tensor,
+    bias: Tensor, steps: Steps, threshold: Tensor, direction: Tensor,
+) -> tuple[Tensor, Packed]:  # fmt: skip
+    """As conv2d_both for pixels."""
+    found = conv2d_u8_fused(x, w, window, groups, pad_value, multiplier, offset, scale, bias, steps)
+    return _with_signs(found, threshold, direction)
 
 
 def max_pool2d(x: Packed, window: Window, minimum: Tensor) -> Packed:

@@ -5,18 +5,26 @@ The functions below check their arguments and call the operator of the same name
 
 from onebit.ops import native as native
 from onebit.ops._conv2d import conv2d_bits as conv2d_bits
+from onebit.ops._conv2d import conv2d_both as conv2d_both
 from onebit.ops._conv2d import conv2d_float as conv2d_float
+from onebit.ops._conv2d import conv2d_fused as conv2d_fused
 from onebit.ops._conv2d import conv2d_int32 as conv2d_int32
 from onebit.ops._conv2d_u8 import conv2d_u8_bits as conv2d_u8_bits
+from onebit.ops._conv2d_u8 import conv2d_u8_both as conv2d_u8_both
 from onebit.ops._conv2d_u8 import conv2d_u8_float as conv2d_u8_float
+from onebit.ops._conv2d_u8 import conv2d_u8_fused as conv2d_u8_fused
 from onebit.ops._conv2d_u8 import conv2d_u8_int32 as conv2d_u8_int32
 from onebit.ops._conv_weights import pack_conv_weights as pack_conv_weights
 from onebit.ops._conv_weights import unpack_conv_weights as unpack_conv_weights
 from onebit.ops._dense import dense_bits as dense_bits
+from onebit.ops._dense import dense_both as dense_both
 from onebit.ops._dense import dense_float as dense_float
+from onebit.ops._dense import dense_fused as dense_fused
 from onebit.ops._dense import dense_int32 as dense_int32
 from onebit.ops._dense_u8 import dense_u8_bits as dense_u8_bits
+from onebit.ops._dense_u8 import dense_u8_both as dense_u8_both
 from onebit.ops._dense_u8 import dense_u8_float as dense_u8_float
+from onebit.ops._dense_u8 import dense_u8_fused as dense_u8_fused
 from onebit.ops._dense_u8 import dense_u8_int32 as dense_u8_int32
 from onebit.ops._front_door import FrontDoor as FrontDoor
 from onebit.ops._front_door import open_door as _open_door

@@ -7,6 +7,7 @@ not read past a tensor; these messages are the better ones, and their classes ar
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
@@ -74,18 +75,24 @@ def check_words(op: str, name: str, words: Tensor, k: int) -> None:
 
 def refuse_devices(op: str, operator: torch._ops.OpOverload, arguments: tuple[object, ...]) -> None:
     """OptionError for a tensor on another device than the CPU."""
-    for position, tensor in enumerate(arguments):
-        if isinstance(tensor, Tensor) and not (tensor.is_cpu or tensor.is_meta):
-            name = operator._schema.arguments[position].name
+    for name, tensor in _tensors(operator, arguments):
+        if not (tensor.is_cpu or tensor.is_meta):
             raise OptionError(f"{op}: {name} is on {tensor.device}; libonebit runs on the CPU: use {name}.cpu().")
 
 
 def refuse_gradients(op: str, operator: torch._ops.OpOverload, arguments: tuple[object, ...]) -> None:
     """OptionError for a tensor whose gradient would be lost."""
-    for position, tensor in enumerate(arguments):
-        if isinstance(tensor, Tensor) and tensor.requires_grad:
-            name = operator._schema.arguments[position].name
+    for name, tensor in _tensors(operator, arguments):
+        if tensor.requires_grad:
             raise OptionError(
                 f"{op}: {name} requires a gradient, but onebit.ops are inference operators without one. Train with "
                 f"onebit.nn layers, or call under torch.no_grad(), or pass {name}.detach()."
             )
+
+
+def _tensors(operator: torch._ops.OpOverload, arguments: tuple[object, ...]) -> Iterator[tuple[str, Tensor]]:
+    """Every tensor among the arguments and in their lists, with the argument's name."""
+    for position, argument in enumerate(arguments):
+        for tensor in argument if isinstance(argument, list) else (argument,):
+            if isinstance(tensor, Tensor):
+                yield operator._schema.arguments[position].name, tensor

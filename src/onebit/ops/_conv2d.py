@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from onebit.ops._conv2d_call import WORDS, Conv2d
-from onebit.ops._dense_call import BITS, FLOAT, INT32
+from onebit.ops._epilogue import BITS, BOTH, FLOAT, FUSED, INT32, steps
 
 _INT32 = Conv2d("conv2d_int32", WORDS, INT32)
 _FLOAT = Conv2d("conv2d_float", WORDS, FLOAT)
 _BITS = Conv2d("conv2d_bits", WORDS, BITS)
+_FUSED = Conv2d("conv2d_fused", WORDS, FUSED)
+_BOTH = Conv2d("conv2d_both", WORDS, BOTH)
 
 
 def conv2d_int32(
@@ -80,5 +82,79 @@ def conv2d_bits(
     return _BITS.checked(x, weights, n, c, kernel, stride, padding, dilation, groups, pad_value, threshold, direction)
 
 
-for _operator in (_INT32, _FLOAT, _BITS):
+def conv2d_fused(
+    x: Tensor,
+    weights: Tensor,
+    n: int,
+    c: int,
+    kernel: Sequence[int],
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    groups: int,
+    pad_value: int,
+    scale: Tensor,
+    bias: Tensor,
+    activation: Sequence[Tensor] = (),
+    residual: Tensor | None = None,
+    residual_last: bool = False,
+) -> Tensor:
+    """The complete float epilogue, every sum and product rounded to float32, never fused.
+
+    f = float(y) * scale + bias; then f += residual, if it is given and not residual_last; then the activation: none,
+    PReLU (slope,): f > 0 ? f : slope * f, or clamp (low, high): f < low ? low : f, then f > high ? high : f, which is
+    ReLU for 0 and infinity; then f += residual, if residual_last.
+    Arguments before scale: as in conv2d_int32. scale, bias, slope, low, high: (n,) float32. residual: float32 of the
+    result's shape. Returns (N, H', W', n) float32. Raises DtypeError, ShapeError, OptionError, NativeError.
+    """
+    return _FUSED.checked(
+        x,
+        weights,
+        n,
+        c,
+        kernel,
+        stride,
+        padding,
+        dilation,
+        groups,
+        pad_value,
+        scale,
+        bias,
+        *steps(activation, residual, residual_last),
+    )
+
+
+def conv2d_both(
+    x: Tensor,
+    weights: Tensor,
+    n: int,
+    c: int,
+    kernel: Sequence[int],
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    groups: int,
+    pad_value: int,
+    scale: Tensor,
+    bias: Tensor,
+    threshold: Tensor,
+    direction: Tensor,
+    activation: Sequence[Tensor] = (),
+    residual: Tensor | None = None,
+    residual_last: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """The floats f of conv2d_fused and the bits of their signs: (f, words).
+
+    A sign is -1 iff (direction > 0 ? f < threshold : f > threshold): as in pack, a NaN's is +1 and -0.0 counts as 0.
+    threshold: (n,) float32. direction: (n,) int8 in {-1, +1}. The other arguments: as in conv2d_fused.
+    Returns (N, H', W', n) float32 and (N, H', W', ceil(n / 64)) int64 words, tail bits 0.
+    Raises DtypeError, ShapeError, OptionError, NativeError.
+    """
+    arguments = (*steps(activation, residual, residual_last), threshold, direction)
+    return _BOTH.checked_both(
+        x, weights, n, c, kernel, stride, padding, dilation, groups, pad_value, scale, bias, *arguments
+    )
+
+
+for _operator in (_INT32, _FLOAT, _BITS, _FUSED, _BOTH):
     _operator.define()

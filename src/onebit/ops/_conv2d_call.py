@@ -1,23 +1,22 @@
-"""What the conv2d families share: inputs (words or pixels), outputs, fakes and Python kernels."""
+"""What the conv2d families share: inputs (words or pixels), schemas, fakes and Python kernels."""
 
 from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
 from onebit.bits import words_for
 from onebit.bits._window import Window
-from onebit.ops._checks import check_vector
 from onebit.ops._conv_checks import Conv, check_conv_weights, check_image
-from onebit.ops._dense_call import Output
+from onebit.ops._epilogue import Output, Result
 from onebit.ops._fallback import follow_torch_threads, operand, scratch
 from onebit.ops._front_door import define, run
-from onebit.ops._library import ConvCall, Epilogue, Pair, Sides, check, lib
+from onebit.ops._library import ConvCall, Pair, Sides, check, lib
 
 _SIZES = "int n, int c, int[] kernel, int[] stride, int[] padding, int[] dilation, int groups, int pad_value"
 
@@ -65,54 +64,51 @@ class Conv2d:
     def define(self) -> None:
         """Defines torch.ops.onebit.<op>."""
         extra = "".join(f", int {name}" for name in self.input.extra)
-        channels = "".join(f", Tensor {name}" for name, _ in self.output.channels)
-        define(f"{self.op}(Tensor x, Tensor weights, {_SIZES}{extra}{channels}) -> Tensor", self.fake, self.python)
+        arguments = f"Tensor x, Tensor weights, {_SIZES}{extra}{self.output.schema}"
+        define(f"{self.op}({arguments}) -> {self.output.results}", self.fake, self.python)
 
     def checked(self, x: Tensor, weights: Tensor, *rest: Any) -> Tensor:
         """The public call: torch's operator, with good messages when it refuses."""
-        return run(self.op, self.check, x, weights, *rest)
+        return run(self.op, self.fake, x, weights, *rest)
 
-    def sizes(self, rest: Sequence[Any]) -> tuple[Conv, tuple[Tensor, ...]]:
-        """The arguments after the weights: the sizes and the tensors of one value per channel."""
+    def checked_both(self, x: Tensor, weights: Tensor, *rest: Any) -> tuple[Tensor, Tensor]:
+        """The same for an operator with two results."""
+        return cast("tuple[Tensor, Tensor]", run(self.op, self.fake, x, weights, *rest))
+
+    def sizes(self, rest: Sequence[Any]) -> tuple[Conv, list[Any]]:
+        """The arguments after the weights: the sizes and the arguments of the epilogue."""
         n, c, kernel, stride, padding, dilation, *more = rest
-        integers, channels = more[: 2 + len(self.input.extra)], more[2 + len(self.input.extra) :]
+        integers, epilogue = more[: 2 + len(self.input.extra)], more[2 + len(self.input.extra) :]
         conv = Conv(n, c, Window.of(self.op, kernel, stride, padding, dilation), *integers)
         conv.check(self.op, pixels=bool(self.input.extra))
-        return conv, tuple(channels)
+        return conv, epilogue
 
-    def check(self, x: Tensor, weights: Tensor, *rest: Any) -> None:
-        """Everything that shapes, dtypes and integers can tell."""
-        self.fake(x, weights, *rest)
-
-    def fake(self, x: Tensor, weights: Tensor, *rest: Any) -> Tensor:
-        """An empty result of the right shape and dtype."""
-        conv, channels = self.sizes(rest)
+    def fake(self, x: Tensor, weights: Tensor, *rest: Any) -> Result:
+        """Empty results of the right shape and dtype, after everything that shapes, dtypes and integers can tell."""
+        conv, epilogue = self.sizes(rest)
         check_conv_weights(self.op, weights, conv.n, conv.c, conv.groups, conv.window.kernel)
         last, meaning = self.input.columns(conv.c), f"{self.input.meaning}={conv.c}"
         check_image(self.op, x, self.input.dtype, last, meaning, self.input.hint)
-        for (name, dtype), channel in zip(self.output.channels, channels, strict=True):
-            check_vector(self.op, name, channel, conv.n, dtype)
-        rows, columns = conv.window.output(self.op, x.shape[1], x.shape[2])
-        return x.new_empty((x.shape[0], rows, columns, self.output.columns(conv.n)), dtype=self.output.dtype)
+        lead = (x.shape[0], *conv.window.output(self.op, x.shape[1], x.shape[2]))
+        return self.output.fake(self.op, x, lead, conv.n, epilogue)
 
-    def python(self, x: Tensor, weights: Tensor, *rest: Any) -> Tensor:
+    def python(self, x: Tensor, weights: Tensor, *rest: Any) -> Result:
         """The operator through ctypes."""
-        out = self.fake(x, weights, *rest)
+        result = self.fake(x, weights, *rest)
+        out = result[0] if isinstance(result, tuple) else result
         if not out.numel():
-            return out
-        conv, channels = self.sizes(rest)
+            return result
+        conv, arguments = self.sizes(rest)
         x, weights = operand(x, x.element_size()), operand(weights, 64)
-        channels = tuple(operand(channel, channel.element_size()) for channel in channels)
-        named = {name: channel.data_ptr() for (name, _), channel in zip(self.output.channels, channels, strict=True)}
-        epilogue = Epilogue(output=self.output.code, **named)
+        epilogue, kept = self.output.to_c(self.op, arguments, result)
         call = _call(conv, x, weights)
         call.epilogue, call.out = ctypes.pointer(epilogue), out.data_ptr()
         workspace = getattr(lib, f"{self.input.function}_workspace")
         call.workspace_bytes = workspace(ctypes.byref(call), follow_torch_threads())
         memory, call.workspace = scratch(call.workspace_bytes)
         check(getattr(lib, self.input.function)(ctypes.byref(call)), f"onebit::{self.op}")
-        del memory  # the scratch must outlive the call
-        return out
+        del memory, kept  # they must outlive the call
+        return result
 
 
 def _call(conv: Conv, x: Tensor, weights: Tensor) -> ConvCall:

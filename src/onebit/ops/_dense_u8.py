@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import Tensor
 
-from onebit.ops._dense_call import BITS, FLOAT, INT32, PIXELS, Dense
-from onebit.ops._front_door import define
+from onebit.ops._dense_call import PIXELS, Dense
+from onebit.ops._epilogue import BITS, BOTH, FLOAT, FUSED, INT32, steps
 
 _INT32 = Dense("dense_u8_int32", PIXELS, INT32)
 _FLOAT = Dense("dense_u8_float", PIXELS, FLOAT)
 _BITS = Dense("dense_u8_bits", PIXELS, BITS)
+_FUSED = Dense("dense_u8_fused", PIXELS, FUSED)
+_BOTH = Dense("dense_u8_both", PIXELS, BOTH)
 
 
 def dense_u8_int32(x: Tensor, weights: Tensor, n: int, k: int) -> Tensor:
@@ -39,14 +43,51 @@ def dense_u8_bits(x: Tensor, weights: Tensor, n: int, k: int, threshold: Tensor,
     return _BITS.checked(x, weights, n, k, threshold, direction)
 
 
-define("dense_u8_int32(Tensor x, Tensor weights, int n, int k) -> Tensor", _INT32.fake, _INT32.python)
-define(
-    "dense_u8_float(Tensor x, Tensor weights, int n, int k, Tensor scale, Tensor bias) -> Tensor",
-    _FLOAT.fake,
-    _FLOAT.python,
-)
-define(
-    "dense_u8_bits(Tensor x, Tensor weights, int n, int k, Tensor threshold, Tensor direction) -> Tensor",
-    _BITS.fake,
-    _BITS.python,
-)
+def dense_u8_fused(
+    x: Tensor,
+    weights: Tensor,
+    n: int,
+    k: int,
+    scale: Tensor,
+    bias: Tensor,
+    activation: Sequence[Tensor] = (),
+    residual: Tensor | None = None,
+    residual_last: bool = False,
+) -> Tensor:
+    """The complete float epilogue, every sum and product rounded to float32, never fused.
+
+    f = float(y) * scale + bias; then f += residual, if it is given and not residual_last; then the activation: none,
+    PReLU (slope,): f > 0 ? f : slope * f, or clamp (low, high): f < low ? low : f, then f > high ? high : f, which is
+    ReLU for 0 and infinity; then f += residual, if residual_last.
+    x, weights: as in dense_u8_int32. scale, bias, slope, low, high: (n,) float32. residual: float32 of the
+    result's shape. Returns (..., n) float32. Raises DtypeError, ShapeError, OptionError, NativeError.
+    """
+    return _FUSED.checked(x, weights, n, k, scale, bias, *steps(activation, residual, residual_last))
+
+
+def dense_u8_both(
+    x: Tensor,
+    weights: Tensor,
+    n: int,
+    k: int,
+    scale: Tensor,
+    bias: Tensor,
+    threshold: Tensor,
+    direction: Tensor,
+    activation: Sequence[Tensor] = (),
+    residual: Tensor | None = None,
+    residual_last: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """The floats f of dense_u8_fused and the bits of their signs: (f, words).
+
+    A sign is -1 iff (direction > 0 ? f < threshold : f > threshold): as in pack, a NaN's is +1 and -0.0 counts as 0.
+    threshold: (n,) float32. direction: (n,) int8 in {-1, +1}. The other arguments: as in dense_u8_fused.
+    Returns (..., n) float32 and (..., ceil(n / 64)) int64 words, tail bits 0.
+    Raises DtypeError, ShapeError, OptionError, NativeError.
+    """
+    arguments = (*steps(activation, residual, residual_last), threshold, direction)
+    return _BOTH.checked_both(x, weights, n, k, scale, bias, *arguments)
+
+
+for _operator in (_INT32, _FLOAT, _BITS, _FUSED, _BOTH):
+    _operator.define()

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -26,7 +26,7 @@ from onebit._registry import unknown_name
 from onebit.ops._checks import refuse_devices, refuse_gradients
 from onebit.ops._library import lib, path
 
-Kernel = Callable[..., Tensor]
+Kernel = Callable[..., Any]
 _DOORS = ("c-shim", "python")
 # Lives as long as the process: its end would remove the operators.
 _LIBRARY = torch.library.Library("onebit", "DEF")  # type: ignore[no-untyped-call]
@@ -84,7 +84,7 @@ def _open_python(why: str) -> FrontDoor:
     return FrontDoor("python", why)
 
 
-def run(op: str, explain: Callable[..., None], *arguments: object) -> Tensor:
+def run(op: str, explain: Callable[..., object], *arguments: object) -> Tensor:
     """A public function's call of torch.ops.onebit.<op>.
 
     The kernels check their arguments themselves, so nothing is checked twice while all is well. When C refuses (torch

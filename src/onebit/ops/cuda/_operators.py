@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from ctypes import c_uint32, c_uint64
+from typing import cast
 
 import torch
 from torch import Tensor
 
 from onebit._errors import OptionError
 from onebit.bits import words_for
-from onebit.ops._dense_call import BITS as BITS_OUT
-from onebit.ops._dense_call import FLOAT, INT32, PIXELS, WORDS, Dense, Input, Output
+from onebit.ops._dense_call import PIXELS, WORDS, Dense, Input
+from onebit.ops._epilogue import BITS as BITS_OUT
+from onebit.ops._epilogue import FLOAT, INT32, Output
 from onebit.ops._pack import _pack_fake, _unpack_fake
 from onebit.ops._weights import _pack_weights_fake, _unpack_weights_fake
 from onebit.ops.cuda import _launch, _plan
@@ -74,7 +76,7 @@ def dense_plan(device: _plan.Device, op: Dense, m: int, n: int, k: int, force: s
 
 def dense(op: Dense, x: Tensor, weights: Tensor, n: int, k: int, *channels: Tensor, force: str | None = None) -> Tensor:
     """Any dense operator; force names a kernel (onebit.ops.cuda.kernels) for tests and measurements."""
-    out = op.fake(x, weights, n, k, *channels)
+    out = cast("Tensor", op.fake(x, weights, n, k, *channels))  # int32, float and bits give one tensor
     for name, tensor in zip(("weights", *(name for name, _ in op.output.channels)), (weights, *channels), strict=True):
         if tensor.device != x.device:
             raise OptionError(
