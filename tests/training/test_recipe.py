@@ -50,13 +50,25 @@ def test_override_sets_typed_values_and_leaves_the_original(recipe):
         ("epochs=[", OptionError, r"'\[' is not a value"),
         ("optimizer.lr_end=1", OptionError, r"optimizer.lr_end is 1.0. Expected more than 0, at most lr \(0.01\)"),
         ("optimizer.name=adma", OptionError, r"optimizer.name is 'adma'. Expected one of 'adam', 'sgd'"),
-        ("data.validation=1", OptionError, r"data.validation is 1.0. Expected a share between 0 and 1"),
+        ("data.validation=1", OptionError, r"data.validation is 1.0. Expected a share between 0 and 1, or a number"),
+        ("data.validation=2.5", OptionError, r"data.validation is 2.5"),
+        ("data.augment=[flop]", UnknownName, r"No augmentation is called 'flop'. Did you mean 'flip'"),
+        ("data.augment=flip", OptionError, r"data.augment is 'flip', of type str. Expected list"),
+        ("data.preprocess=[gcn: -1]", OptionError, r"gcn: scale is -1"),
         ("batch_size=1", OptionError, r"batch norm needs a variance"),
     ],
 )
 def test_wrong_overrides_are_refused(recipe, change, error, message):
     with pytest.raises(error, match=message):
         recipe.override(change)
+
+
+def test_data_takes_steps_and_a_share_or_a_number_for_validation(recipe):
+    changed = recipe.override("data.augment=[crop: 4, flip]", "data.preprocess=[gcn: 55, zca]", "data.validation=5000")
+    assert changed.data.augment == [{"crop": 4}, "flip"]
+    assert changed.data.held_out(60_000) == 5000
+    assert recipe.data.held_out(280) == 70
+    assert Recipe.parse(changed.yaml(), name="other", origin="text") == changed
 
 
 def test_a_small_set_is_trained_for_more_epochs(recipe):

@@ -118,6 +118,23 @@ def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(tmp_path, recipe,
     assert result.test_accuracy == expected.test_accuracy
 
 
+@pytest.mark.parametrize("stop", [{"epochs": 1}, {"steps": 14}], ids=str)
+def test_a_run_with_augmentation_and_preprocessing_resumes_bit_for_bit(tmp_path, recipe, data, stop):
+    recipe = recipe.override("data.augment=[crop: 1, flip]", "data.preprocess=[gcn: 55, zca]")
+    train(recipe, tmp_path / "whole", data=data)
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe, tmp_path / "broken", data=data, callbacks=[StopAt(**stop)])
+    train(recipe, tmp_path / "broken", data=data, resume=True)
+    assert_same(final_state(tmp_path / "whole"), final_state(tmp_path / "broken"))
+
+
+def test_augmentation_changes_the_run(tmp_path, recipe, data):
+    train(recipe, tmp_path / "plain", data=data)
+    train(recipe.override("data.augment=[crop: 1]"), tmp_path / "cropped", data=data)
+    plain, cropped = (final_state(tmp_path / name)["model"]["output.linear.weight"] for name in ("plain", "cropped"))
+    assert not torch.equal(plain, cropped)
+
+
 def test_a_run_may_stop_twice(tmp_path, recipe, data):
     train(recipe, tmp_path / "whole", data=data)
     with pytest.raises(KeyboardInterrupt, match=r"Stopped in epoch 1 after step 7;"):

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import sys
-from typing import Literal
 
 from onebit import data
 
 
-def load(name: str, root: str | None, split: Literal["train", "test"]) -> data.Dataset:
+def load(name: str, root: str | None, split: str) -> data.Dataset:
     """The data set of that name; a download shows a bar on standard error, if that is a terminal."""
     if not sys.stderr.isatty():
         return data.load(name, root, split)

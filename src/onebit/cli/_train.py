@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
         raise OptionError("onebit train needs a recipe. `onebit train --list` shows them.")
     recipe = training.Recipe.load(args.recipe).override(*args.set)
     out = Path(args.out or f"runs/{recipe.name}")
-    train, test = (load(recipe.data.name, args.root, split) for split in ("train", "test"))
+    train, test = (load(recipe.data.name, args.root, split) for split in (recipe.data.split, "test"))
     try:
         result = training.train(
             recipe, out, data=(train, test), resume=args.resume, overwrite=args.overwrite, quiet=args.quiet

@@ -5,22 +5,21 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Sequence
-from itertools import islice
 from typing import Any
 
 import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from onebit import models
 from onebit._errors import OptionError
-from onebit.data import Batches, Dataset, batches
+from onebit.data import Batches, Dataset, augment, batches
 from onebit.metrics import FlipRatio, weight_saturation
 from onebit.nn import functional as F
 from onebit.optim import clip_latent_weights, set_lr
 from onebit.training._callback import Callback, Epoch, Plan
 from onebit.training._evaluate import accuracy, recalibrate_batch_norm
 from onebit.training._interrupt import Interrupt
+from onebit.training._network import make_network
 from onebit.training._optimizer import learning_rate, make_optimizer
 from onebit.training._recipe import Recipe
 from onebit.training._run_folder import RunFolder
@@ -39,12 +38,15 @@ class Loop:
         validation: Dataset,
         callbacks: Sequence[Callback],
         interrupt: Interrupt,
+        *,
+        resumed: bool,
     ) -> None:
         self.recipe, self.folder, self.interrupt = recipe, folder, interrupt
         self.accelerator = Accelerator()
         self.training, self.validation = (part.to(self.accelerator.device) for part in (training, validation))
         self.callbacks = callbacks if self.accelerator.is_main_process else ()
-        self.bare = models.create(recipe.model.name, **recipe.model.options)
+        self.augment = augment(recipe.data.augment) if recipe.data.augment else None
+        self.bare = make_network(recipe, None if resumed else self.training)
         optimizer = make_optimizer(self.bare, recipe.optimizer)
         self.model, self.optimizer = self.accelerator.prepare(self.bare, optimizer)
         self.flips = FlipRatio(self.bare)
@@ -76,9 +78,8 @@ class Loop:
 
     def _train_epoch(self) -> None:
         self.model.train()
-        rank, ranks = self.accelerator.process_index, self.accelerator.num_processes
-        for images, labels in islice(self._batches(), self.step, None):
-            loss = self._step(images[rank::ranks], labels[rank::ranks])
+        for images, labels in self._batches().skip(self.step):
+            loss = self._step(images, labels)
             self.loss_sum += loss
             self.step += 1
             self._tell("on_step", loss)
@@ -127,9 +128,18 @@ class Loop:
         self._tell("on_epoch", record)
 
     def _batches(self) -> Batches:
-        """This epoch's batches; their order depends on seed and epoch alone, so a resumed run finds it again."""
-        order = torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + self.epoch)
-        return batches(self.training, self.recipe.batch_size, shuffle=True, generator=order, drop_last=True)
+        """This process's share of the epoch's batches; seed and epoch alone decide their order and augmentation, so a
+        resumed run finds them again.
+        """
+        return batches(
+            self.training,
+            self.recipe.batch_size,
+            shuffle=True,
+            generator=torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + self.epoch),
+            drop_last=True,
+            augment=self.augment,
+            part=(self.accelerator.process_index, self.accelerator.num_processes),
+        )
 
     def _tell(self, event: str, about: Plan | Tensor | Epoch) -> None:
         """Between two steps: let the callbacks know, then stop if asked to."""

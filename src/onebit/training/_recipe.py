@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import yaml
 
+from onebit import data
 from onebit._errors import FormatError, OptionError
 from onebit._registry import unknown_name
 from onebit.training._typed import build
@@ -20,10 +21,34 @@ from onebit.training._typed import build
 
 @dataclass(frozen=True)
 class DataOptions:
-    """Which data set, and the share of its training pictures (the last ones) held out to select the best epoch."""
+    """Which pictures a network is trained on, and what happens to them on the way.
+
+    split: the split of the set that is trained on, such as svhn's "train+extra".
+    validation: how many of its pictures (the last ones) are held out to select the best epoch: a share, or a number
+        from 2 on.  balanced: hold out as many of every class.
+    augment: random changes of the training pictures, see `onebit.data.augment`: [crop: 4, flip].
+    preprocess: what happens to every picture on its way into the network, in use too, see `onebit.data.preprocess`:
+        [gcn: 55, zca]. What it learns it learns from the training pictures that are not held out.
+    """
 
     name: str
+    split: str = "train"
     validation: float = 1 / 6
+    balanced: bool = False
+    augment: list[Any] = field(default_factory=list)
+    preprocess: list[Any] = field(default_factory=list)
+
+    def held_out(self, count: int) -> int:
+        """The number of pictures held out of `count`."""
+        return max(1, round(count * self.validation)) if self.validation < 1 else round(self.validation)
+
+    def __post_init__(self) -> None:
+        share = 0 < self.validation < 1 or (self.validation >= 2 and self.validation == round(self.validation))
+        _require(
+            share, "data.validation", self.validation, "a share between 0 and 1, or a number of pictures from 2 on"
+        )
+        data.augment(self.augment)
+        data.preprocess(self.preprocess)
 
 
 @dataclass(frozen=True)
@@ -94,7 +119,6 @@ class Recipe:
         _require(self.epochs >= 1, "epochs", self.epochs, "1 or more")
         _require(self.min_steps >= 0, "min_steps", self.min_steps, "0 or more")
         _require(self.batch_size >= 2, "batch_size", self.batch_size, "2 or more: batch norm needs a variance")
-        _require(0 < self.data.validation < 1, "data.validation", self.data.validation, "a share between 0 and 1")
         _require(rate.lr > 0, "optimizer.lr", rate.lr, "a positive number")
         _require(0 < rate.lr_end <= rate.lr, "optimizer.lr_end", rate.lr_end, f"more than 0, at most lr ({rate.lr})")
         _require(self.evaluation.batch_size >= 1, "evaluation.batch_size", self.evaluation.batch_size, "1 or more")

@@ -16,11 +16,11 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
-from onebit import models
 from onebit._errors import FormatError, OptionError
 from onebit.training._atomic import make_folder, write_atomic, write_text
 from onebit.training._callback import Epoch
 from onebit.training._curves import draw_curves
+from onebit.training._network import make_network
 from onebit.training._recipe import Recipe
 
 
@@ -113,7 +113,7 @@ def load_run(path: str | os.PathLike[str]) -> tuple[nn.Module, Recipe]:
     folder = RunFolder(path)
     recipe = folder.read_recipe()
     with torch.random.fork_rng(devices=[]):  # loading is no reason to move the caller's random numbers
-        model = models.create(recipe.model.name, **recipe.model.options)
+        model = make_network(recipe)
     try:
         model.load_state_dict(folder.read_model())
     except RuntimeError as error:

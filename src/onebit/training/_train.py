@@ -62,16 +62,15 @@ def train(
     state = folder.read_checkpoint(recipe) if resume else None
     if not resume:
         folder.start(recipe, overwrite=overwrite)
-    whole, test = data or tuple(load(recipe.data.name, root, part) for part in ("train", "test"))
-    held_out = max(1, round(len(whole) * recipe.data.validation))
-    training, validation = split(whole, held_out)
+    whole, test = data or tuple(load(recipe.data.name, root, part) for part in (recipe.data.split, "test"))
+    training, validation = split(whole, recipe.data.held_out(len(whole)), balanced=recipe.data.balanced)
     begin = time.perf_counter()
     devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
     with torch.random.fork_rng(devices), Interrupt() as interrupt:
         torch.manual_seed(recipe.seed)
-        loop = Loop(
-            recipe.for_pictures(len(training)), folder, training, validation, [_progress(quiet), *callbacks], interrupt
-        )
+        watchers = [_progress(quiet), *callbacks]
+        whole_recipe = recipe.for_pictures(len(training))
+        loop = Loop(whole_recipe, folder, training, validation, watchers, interrupt, resumed=resume)
         if state is not None:
             loop.restore(state)
         loop.run()
