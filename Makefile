@@ -8,7 +8,7 @@ CFILES := $(shell find native benchmarks -name '*.[ch]')
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-python build-native test-native test-sanitize test-slow test-cuda-compile test-gpu bench-gpu check format bench clean
+.PHONY: help setup demo test test-python build-native test-native test-sanitize test-slow test-cuda-compile test-gpu bench-gpu check format bench bench-peers clean
 
 help:           ## say what there is
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 28
@@ -89,8 +89,18 @@ format: setup   ## let the formatters have their way
 	ruff format .
 	clang-format -i $(CFILES)
 
-bench: setup    ## measure the kernels beside this CPU's peaks and other engines; rows go to benchmarks/results
-	for kind in gemm conv model; do $(BIN)/onebit bench $$kind --peers --save benchmarks/results || exit 1; done
+RESULTS := benchmarks/results
+bench: setup bench-peers  ## measure everything beside this CPU's peaks and other engines, and write docs/performance.md
+	$(BIN)/onebit bench gemm --peers --save $(RESULTS)
+	$(BIN)/onebit bench gemm --threads 1 --isa all --shape 4096 4096 4096 --shape 8192 8192 8192 --save $(RESULTS)
+	$(BIN)/onebit bench conv --peers --save $(RESULTS)
+	$(BIN)/onebit bench model --peers --save $(RESULTS)
+	$(BIN)/onebit bench figure --out docs/performance
+	$(BIN)/python benchmarks/render.py
+
+bench-peers: setup  ## install the engines to compare with; without them the rows say that they are absent
+	$(PIP) install --quiet --constraint constraints.txt --no-build-isolation --editable ".[bench]" || \
+		echo "OpenVINO or NNCF could not be installed; the rows will say so."
 
 clean:          ## remove what was built, keep .venv
 	rm -rf build dist

@@ -1,5 +1,6 @@
 """Measuring: jobs that onebit and its peers do in turns, beside the peaks of the CPU they run on."""
 
+from onebit.bench._document import document as document
 from onebit.bench._figure import DEVICES as DEVICES
 from onebit.bench._figure import Device as Device
 from onebit.bench._figure import figure as figure
