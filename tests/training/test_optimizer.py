@@ -4,7 +4,7 @@ from torch import nn as torch_nn
 
 from onebit._errors import UnknownName
 from onebit.nn import BinaryLinear
-from onebit.optim import step_scale
+from onebit.optim import ShiftAdaMax, step_scale
 from onebit.training._optimizer import learning_rate, make_optimizer
 from onebit.training._recipe import OptimizerOptions
 
@@ -25,6 +25,21 @@ def test_the_papers_rate_is_multiplied_by_its_constant_each_epoch():
     options = OptimizerOptions(lr=0.003, lr_end=3e-7)
     ratio = learning_rate(options, 1, 0, 1000, 500) / learning_rate(options, 0, 0, 1000, 500)
     assert ratio == pytest.approx(0.990832, abs=5e-7)
+
+
+def test_the_rate_can_halve():
+    options = OptimizerOptions(lr=1.0, lr_end=2.0**-3, decay="halving")
+    assert [learning_rate(options, epoch, 0, 6, 9) for epoch in range(6)] == [1, 1, 0.5, 0.5, 0.25, 0.25]
+    assert [learning_rate(options, epoch, 8, 3, 9) for epoch in range(3)] == [1, 0.5, 0.25]
+
+
+def test_the_shift_based_optimizer_and_its_scales_are_in_the_catalogue():
+    options = OptimizerOptions(name="shift-adamax", lr=2.0**-6, step_scale="ap2", norm_scale=True)
+    optimizer = make_optimizer(model(), options)
+    assert isinstance(optimizer, ShiftAdaMax)
+    scales = [group["lr_scale"] for group in optimizer.param_groups]
+    assert scales == pytest.approx([2, 1, (5 / 1.5) ** 0.5])  # the weights' is 2.71, AP2 of it 2
+    assert make_optimizer(model(), OptimizerOptions(name="shift-adamax", options={"variant": "paper"}))
 
 
 def test_options_reach_the_optimizer():

@@ -4,6 +4,7 @@ import torch
 from onebit import data, models
 from onebit._errors import FormatError, OptionError, UnknownName
 from onebit.training import Recipe, recipe_names
+from onebit.training._optimizer import learning_rate
 
 
 @pytest.mark.parametrize("name", recipe_names())
@@ -18,15 +19,31 @@ def test_every_recipe_names_things_that_exist_and_survives_a_round_trip(name):
 
 
 def test_the_recipes():
-    assert {"mnist-mlp", "mnist-demo"} <= set(recipe_names())
+    assert {"mnist-mlp", "mnist-mlp-shift", "mnist-demo"} <= set(recipe_names())
 
 
 def test_the_papers_recipe_is_the_papers():
     recipe = Recipe.load("mnist-mlp")
-    assert recipe.model.options == {"hidden": [4096, 4096, 4096], "dropout": [0.2, 0.5]}
-    assert (recipe.optimizer.lr, recipe.optimizer.lr_end, recipe.optimizer.decay) == (0.003, 3e-7, "epoch")
+    layers = {"hidden": [4096, 4096, 4096], "dropout": [0.2, 0.5]}
+    assert recipe.model.options == {**layers, "activation": "sign", "batch_norm": "theano"}
+    rate = recipe.optimizer
+    assert (rate.name, rate.lr, rate.lr_end, rate.decay) == ("adam", 0.003, 3e-7, "epoch")
+    assert (rate.step_scale, rate.clip, rate.options) == (True, True, {})
     assert (recipe.epochs, recipe.batch_size) == (1000, 100)
     assert round(60_000 * recipe.data.validation) == 10_000
+
+
+def test_the_papers_shift_based_recipe_is_the_papers():
+    recipe = Recipe.load("mnist-mlp-shift")
+    layers = {"hidden": [2048, 2048, 2048], "dropout": [0.0, 0.0]}
+    assert recipe.model.options == {**layers, "activation": "stochastic-sign", "batch_norm": "shift"}
+    rate = recipe.optimizer
+    assert (rate.name, rate.lr, rate.step_scale, rate.norm_scale) == ("shift-adamax", 2**-6, True, True)
+    assert rate.clip is True
+    assert [learning_rate(rate, epoch, 7, 1000, 500) for epoch in (0, 19, 20, 40, 999)] == [
+        2.0**-6, 2.0**-6, 2.0**-7, 2.0**-8, 2.0**-55
+    ]  # fmt: skip
+    assert (recipe.epochs, recipe.batch_size, round(60_000 * recipe.data.validation)) == (1000, 100, 10_000)
 
 
 def test_override_sets_typed_values_and_leaves_the_original(recipe):

@@ -32,7 +32,7 @@ class StochasticSign(Quantizer):
     def __init__(self, generator: torch.Generator | None = None) -> None:
         super().__init__()
         if generator is None:
-            generator = torch.Generator().manual_seed(int(torch.randint(2**62, ())))
+            generator = torch.Generator().manual_seed(int(torch.randint(2**62, (), device="cpu")))
         self._generator = generator
 
     def manual_seed(self, seed: int) -> StochasticSign:

@@ -93,7 +93,7 @@ class Loop:
         self.accelerator.backward(loss)
         self.optimizer.step()
         if options.clip:
-            clip_latent_weights(self.bare)
+            clip_latent_weights(self.bare, everything=options.clip == "all")
         return loss.detach()
 
     def _finish_epoch(self, begin: float, speed: float) -> None:

@@ -63,18 +63,21 @@ class ModelOptions:
 class OptimizerOptions:
     """The optimizer and its learning rate, which falls exponentially from lr to lr_end over the run.
 
-    decay: whether the rate moves with every step or every epoch (the paper's).
-    step_scale: multiply the steps of latent weights by gamma of `optim.step_scale`.
-    clip: keep latent weights in [-1, 1].
+    decay: whether the rate moves with every step or every epoch (the paper's), or by epoch to half of it at a time,
+        log2(lr / lr_end) times in all (the shift-based networks').
+    step_scale: multiply the steps of latent weights by gamma of `optim.step_scale`, or by its power of two ("ap2").
+    norm_scale: multiply the steps of batch norms' factors, see `optim.latent_groups`.
+    clip: keep latent weights, or with "all" every parameter, in [-1, 1].
     options: further keyword arguments of the torch optimizer.
     """
 
-    name: Literal["adam", "sgd"] = "adam"
+    name: Literal["adam", "sgd", "shift-adamax"] = "adam"
     lr: float = 0.003
     lr_end: float = 3e-7
-    decay: Literal["step", "epoch"] = "epoch"
-    step_scale: bool = True
-    clip: bool = True
+    decay: Literal["step", "epoch", "halving"] = "epoch"
+    step_scale: Literal[True, False, "ap2"] = True
+    norm_scale: bool = False
+    clip: Literal[True, False, "all"] = True
     options: dict[str, Any] = field(default_factory=dict)
 
 
