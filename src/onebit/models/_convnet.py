@@ -11,16 +11,16 @@ from onebit._errors import OptionError, ShapeError
 from onebit.models._catalog import register
 from onebit.models._norms import batch_norm_named
 from onebit.nn import BinaryConv2d, BinaryLinear, Pixels
-from onebit.quantizers import resolve
+from onebit.quantizers import Quantizer, resolve
 
 CHANNELS, SIDE = 3, 32  # of CIFAR-10 and SVHN
 
 
 class ConvNet(nn.Sequential):
-    """pixels, three stages of [conv, batch norm, sign, conv, max pool 2, batch norm, sign], then linear layers.
+    """pixels, three stages of [conv, batch norm, conv, max pool 2, batch norm], then [linear, batch norm] three times.
 
     uint8 (N, 3, 32, 32) -> real scores (N, classes). Convolutions are 3 x 3, padded with one ring of zeros. The first
-    layer sees pixels, every later one signs; no layer has float weights.
+    layer sees pixels, every later one takes the sign of its input; no layer has float weights.
     """
 
     def __init__(
@@ -36,22 +36,24 @@ class ConvNet(nn.Sequential):
         inputs, side = CHANNELS, SIDE
         for depth, width in enumerate(widths, start=1):
             block = OrderedDict[str, nn.Module]()
-            block["conv"] = BinaryConv2d(inputs, width, 3, padding=1, weight_quantizer=weights)
+            signs = None if depth == 1 else activation_named("cifar10-convnet", activation)
+            block["conv"] = BinaryConv2d(inputs, width, 3, padding=1, input_quantizer=signs, weight_quantizer=weights)
             if depth % 2 == 0:
                 block["pool"] = nn.MaxPool2d(2)
                 side //= 2
             block["norm"] = batch_norm_named(batch_norm, width, maps=True)
-            block["sign"] = activation_named("cifar10-convnet", activation)
             self.add_module(f"conv{depth}", nn.Sequential(block))
             inputs = width
         self.add_module("flatten", nn.Flatten())
         inputs *= side * side
-        for depth, width in enumerate(hidden, start=1):
-            block = _dense(inputs, width, weights, batch_norm)
-            block["sign"] = activation_named("cifar10-convnet", activation)
-            self.add_module(f"dense{depth}", nn.Sequential(block))
+        for depth, width in enumerate((*hidden, classes), start=1):
+            last = depth > len(hidden)
+            signs = activation_named("cifar10-convnet", activation)
+            block = OrderedDict[str, nn.Module]()
+            block["linear"] = BinaryLinear(inputs, width, input_quantizer=signs, weight_quantizer=weights)
+            block["norm"] = batch_norm_named(batch_norm, width, last=last)
+            self.add_module("output" if last else f"dense{depth}", nn.Sequential(block))
             inputs = width
-        self.add_module("output", nn.Sequential(_dense(inputs, classes, weights, batch_norm, last=True)))
 
     def forward(self, x: Tensor) -> Tensor:
         """Uint8 (N, 3, 32, 32) -> (N, classes)."""
@@ -61,14 +63,7 @@ class ConvNet(nn.Sequential):
         return x
 
 
-def _dense(
-    inputs: int, outputs: int, weights: str | None, batch_norm: str, *, last: bool = False
-) -> OrderedDict[str, nn.Module]:
-    linear = BinaryLinear(inputs, outputs, weight_quantizer=weights)
-    return OrderedDict(linear=linear, norm=batch_norm_named(batch_norm, outputs, last=last))
-
-
-def activation_named(model: str, name: str) -> nn.Module:
+def activation_named(model: str, name: str) -> Quantizer:
     """A new quantizer of that name for one activation of the model; OptionError for None."""
     quantizer = resolve(name)
     if quantizer is None:
