@@ -47,5 +47,7 @@ def test_the_model_is_left_as_it_was():
 
 def test_the_text_has_a_line_per_layer_and_the_totals():
     text = str(summary(models.mlp(hidden=(8,)), PICTURE))
-    assert len(text.splitlines()) == 2 + 4 + 1
-    assert "x smaller" in text.splitlines()[-1]
+    layers, costs = text.split("\n\n")
+    assert len(layers.splitlines()) == 2 + 4 + 1
+    assert "x smaller" in layers.splitlines()[-1]
+    assert costs.startswith("one inference")

@@ -8,12 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from onebit.metrics._cost import Cost, cost, table
 from onebit.nn import BinaryConv2d, BinaryLinear
 
 
 @dataclass(frozen=True)
 class LayerSummary:
-    """One layer: `parameters` counts values, `bits` is what they take when packed, `macs` are per sample."""
+    """One layer: `parameters` counts values, `bits` is what they take when packed; `inputs`, `macs` are per sample."""
 
     name: str
     kind: str
@@ -23,6 +24,7 @@ class LayerSummary:
     parameters: int
     bits: int
     macs: int
+    inputs: int
 
 
 @dataclass(frozen=True)
@@ -50,8 +52,18 @@ class Summary:
         )
         return binary / total if total else 0.0
 
+    @property
+    def cost(self) -> Cost:
+        """Memory and estimated energy of one inference as the network is."""
+        return cost(self.layers)
+
+    @property
+    def float_cost(self) -> Cost:
+        """The same with all weights and activations as float32."""
+        return cost(self.layers, as_float=True)
+
     def __str__(self) -> str:
-        """A text table with a line of totals."""
+        """A text table with a line of totals, and the comparison of costs with float32."""
         head = ("layer", "kind", "output", "in bits", "weight bits", "parameters", "packed", "MACs")
         rows = [head] + [
             (
@@ -75,7 +87,7 @@ class Summary:
             f"{self.parameters:,} parameters: {float_mib:,.2f} MiB as float32, {packed_mib:,.2f} MiB packed "
             f"({ratio:.1f}x smaller); {self.binary_share:.1%} of the multiply-accumulates are 1 bit by 1 bit."
         )
-        return "\n".join(lines)
+        return "\n".join([*lines, "", table(self.layers)])
 
 
 def summary(model: nn.Module, example: Tensor) -> Summary:
@@ -126,6 +138,7 @@ def describe(name: str, module: nn.Module, x: Tensor, y: Tensor) -> LayerSummary
         parameters=sum(p.numel() for p in own),
         bits=bits,
         macs=macs,
+        inputs=x[0].numel(),
     )
 
 
