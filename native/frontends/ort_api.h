@@ -16,10 +16,18 @@
 #endif
 
 enum { ORT_VERSION_NEEDED = 18 };
-enum { ORT_FAIL = 1, ORT_INVALID_ARGUMENT = 2 };                    /* OrtErrorCode */
-enum { ORT_FLOAT = 1, ORT_UINT8 = 2, ORT_INT8 = 3, ORT_INT32 = 6 }; /* ONNXTensorElementDataType */
-enum { ORT_REQUIRED = 0 };                                          /* ...Characteristic */
-enum { ORT_MEM_DEFAULT = 0 };                                       /* OrtMemType */
+enum { ORT_FAIL = 1, ORT_INVALID_ARGUMENT = 2 }; /* OrtErrorCode */
+enum { /* ONNXTensorElementDataType; in an operator's description ANY stands for every type */
+       ORT_ANY = 0,
+       ORT_FLOAT = 1,
+       ORT_UINT8 = 2,
+       ORT_INT8 = 3,
+       ORT_INT32 = 6,
+       ORT_FLOAT16 = 10,
+       ORT_BFLOAT16 = 16
+};
+enum { ORT_REQUIRED = 0 };    /* ...Characteristic */
+enum { ORT_MEM_DEFAULT = 0 }; /* OrtMemType */
 
 typedef struct OrtStatus OrtStatus;
 typedef struct OrtSessionOptions OrtSessionOptions;
@@ -43,7 +51,8 @@ typedef struct OrtApi {
     OrtStatus *(ORT_CALL *AddCustomOpDomain)(OrtSessionOptions *, OrtCustomOpDomain *);
     ort_slot gap_29[22];
     OrtStatus *(ORT_CALL *GetTensorMutableData)(OrtValue *, void **out);
-    ort_slot gap_52[9];
+    ort_slot gap_52[8];
+    OrtStatus *(ORT_CALL *GetTensorElementType)(const OrtTensorTypeAndShapeInfo *, int32_t *out);
     OrtStatus *(ORT_CALL *GetDimensionsCount)(const OrtTensorTypeAndShapeInfo *, size_t *out);
     OrtStatus *(ORT_CALL *GetDimensions)(const OrtTensorTypeAndShapeInfo *, int64_t *dims, size_t count);
     ort_slot gap_63[2];
@@ -86,6 +95,7 @@ ORT_SLOT(CreateCustomOpDomain, 26);
 ORT_SLOT(CustomOpDomain_Add, 27);
 ORT_SLOT(AddCustomOpDomain, 28);
 ORT_SLOT(GetTensorMutableData, 51);
+ORT_SLOT(GetTensorElementType, 60);
 ORT_SLOT(GetDimensionsCount, 61);
 ORT_SLOT(GetDimensions, 62);
 ORT_SLOT(GetTensorTypeAndShape, 65);

@@ -42,6 +42,7 @@ static OrtStatus *read_tensor(const ort_kernel *kernel, const OrtValue *value, o
     if (!status && (out->rank < 1 || out->rank > ORT_MAX_RANK))
         status = ob_ort_refuse(kernel, "an input has %zu dimensions; expected 1 to %d.", out->rank, ORT_MAX_RANK);
     if (!status) status = api->GetDimensions(info, out->dims, out->rank);
+    if (!status) status = api->GetTensorElementType(info, &out->element);
     if (info) api->ReleaseTensorTypeAndShapeInfo(info);
     if (!status) status = api->GetTensorMutableData((OrtValue *)value, &out->data); /* read only: see the callers */
     if (status) return status;
@@ -91,7 +92,7 @@ static OrtStatus *pack_weights(ort_kernel *kernel, const OrtKernelInfo *info) {
 
 static OrtStatus *read_sizes(ort_kernel *kernel, const OrtKernelInfo *info) {
     OrtStatus *status = NULL;
-    if (kernel->op->family == ORT_PACK) return NULL;
+    if (kernel->op->family <= ORT_PACK_NCHW) return NULL;
     if (kernel->op->family >= ORT_CONV2D) return ob_ort_conv_create(kernel, info);
     status = kernel->api->KernelInfoGetAttribute_int64(info, "k", &kernel->k);
     if (!status && kernel->op->family != ORT_UNPACK)
@@ -207,11 +208,10 @@ static OrtStatus *run_dense(const ort_kernel *kernel, const OrtKernelContext *co
 static OrtStatus *check_input(const ort_kernel *kernel, const ort_tensor *x, int64_t *last) {
     int packed = kernel->op->family == ORT_UNPACK || kernel->op->family == ORT_DENSE;
     int64_t expected = packed ? ob_ort_packed_bytes(kernel->k) : kernel->k;
-    *last = kernel->op->family == ORT_PACK         ? ob_ort_packed_bytes(x->last)
-            : kernel->op->family == ORT_UNPACK     ? kernel->k
+    *last = kernel->op->family == ORT_UNPACK       ? kernel->k
             : kernel->op->output == OB_OUTPUT_BITS ? ob_ort_packed_bytes(kernel->n)
                                                    : kernel->n;
-    if (kernel->op->family != ORT_PACK && x->last != expected)
+    if (x->last != expected)
         return ob_ort_refuse(kernel, "the input's last dimension is %lld; k=%lld needs %lld%s.", (long long)x->last,
                              (long long)kernel->k, (long long)expected, packed ? " bytes" : "");
     if (packed && (uintptr_t)x->data % sizeof(uint64_t))
@@ -231,14 +231,13 @@ OrtStatus *ORT_CALL ob_ort_compute(void *memory, OrtKernelContext *context) {
     void *out = NULL;
     OrtStatus *status = ob_ort_read_input(kernel, context, 0, &x);
     if (!status && kernel->op->family >= ORT_CONV2D) return ob_ort_conv_run(kernel, context, &x, &executor);
+    if (!status && kernel->op->family <= ORT_PACK_NCHW) return ob_ort_pack_run(kernel, context, &x, &executor);
     if (!status) status = check_input(kernel, &x, &last);
     if (status) return status;
     for (size_t i = 0; i < x.rank; i++) dims[i] = i + 1 < x.rank ? x.dims[i] : last;
     status = kernel->api->KernelContext_GetOutput(context, 0, dims, x.rank, &value);
     if (!status) status = kernel->api->GetTensorMutableData(value, &out);
     if (status || x.rows == 0) return status;
-    if (kernel->op->family == ORT_PACK)
-        return ob_ort_refuse_status(kernel, ob_pack_f32(x.data, x.rows, x.last, out, &executor));
     if (kernel->op->family == ORT_UNPACK)
         return ob_ort_refuse_status(kernel, ob_unpack_f32(x.data, x.rows, kernel->k, out, &executor));
     return run_dense(kernel, context, &x, out, &executor);

@@ -10,6 +10,7 @@ enum { ORT_MAX_RANK = 16, ORT_ALIGNMENT = 64 };
 /* From ORT_CONV2D on, ort_conv.c creates and runs them. */
 typedef enum ort_family {
     ORT_PACK,
+    ORT_PACK_NCHW,
     ORT_UNPACK,
     ORT_DENSE,
     ORT_DENSE_U8,
@@ -41,6 +42,7 @@ typedef struct ort_kernel {
 typedef struct ort_tensor {
     int64_t dims[ORT_MAX_RANK], rows, last; /* rows: product of all dimensions but the last */
     size_t rank;
+    int32_t element; /* ORT_FLOAT, ... */
     void *data;
 } ort_tensor;
 
@@ -61,6 +63,9 @@ OrtStatus *ob_ort_release(const ort_kernel *kernel, void *memory, OrtStatus *sta
 void *ob_ort_align_up(void *memory);
 int64_t ob_ort_packed_bytes(int64_t bits);
 
+/* ort_pack.c */
+OrtStatus *ob_ort_pack_run(const ort_kernel *kernel, OrtKernelContext *context, const ort_tensor *x,
+                           const ob_executor *executor);
 /* ort_conv.c */
 OrtStatus *ob_ort_conv_create(ort_kernel *kernel, const OrtKernelInfo *info);
 OrtStatus *ob_ort_conv_run(const ort_kernel *kernel, OrtKernelContext *context, const ort_tensor *x,

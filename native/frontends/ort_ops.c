@@ -62,7 +62,10 @@ static int ORT_CALL ort_one(const OrtCustomOp *op) {
 
 /* Packed tensors are bytes in ONNX: the little-endian bytes of the 64-bit words. */
 static const ort_op ORT_OPS[] = {
-    {ORT_CALLBACKS, "Pack", ORT_PACK, 0, 1, {ORT_FLOAT}, ORT_UINT8},
+    {ORT_CALLBACKS, "Pack", ORT_PACK, 0, 1, {ORT_ANY}, ORT_UINT8},
+    {ORT_CALLBACKS, "PackNchw", ORT_PACK_NCHW, 0, 1, {ORT_ANY}, ORT_UINT8},
+    {ORT_CALLBACKS, "PackThreshold", ORT_PACK, 0, 3, {ORT_ANY, ORT_FLOAT, ORT_INT8}, ORT_UINT8},
+    {ORT_CALLBACKS, "PackNchwThreshold", ORT_PACK_NCHW, 0, 3, {ORT_ANY, ORT_FLOAT, ORT_INT8}, ORT_UINT8},
     {ORT_CALLBACKS, "Unpack", ORT_UNPACK, 0, 1, {ORT_UINT8}, ORT_FLOAT},
     {ORT_CALLBACKS, "DenseInt32", ORT_DENSE, OB_OUTPUT_INT32, 2, {ORT_UINT8, ORT_UINT8}, ORT_INT32},
     {ORT_CALLBACKS,

@@ -6,8 +6,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-enum { MAX_DIMS = 64 };
-
 struct ob_torch_functions ob_torch;
 
 #define OB_DTYPE_NAME(name) #name,
@@ -61,8 +59,9 @@ const char *ob_shape_text(const ob_view *v, char *text, size_t bytes) {
 
 bool ob_make(ob_frame *f, int64_t dims, const int64_t *sizes, int64_t last, ob_dtype dtype, ob_handle *out,
              void **data) {
-    int64_t size[MAX_DIMS], stride[MAX_DIMS], step = 1;
-    if (dims > MAX_DIMS) return ob_fail(f, "a tensor has %" PRId64 " dimensions; at most %d are taken", dims, MAX_DIMS);
+    int64_t size[OB_MOST_DIMS], stride[OB_MOST_DIMS], step = 1;
+    if (dims > OB_MOST_DIMS)
+        return ob_fail(f, "a tensor has %" PRId64 " dimensions; at most %d are taken", dims, OB_MOST_DIMS);
     for (int64_t d = dims - 1; d >= 0; d--) {
         size[d] = d == dims - 1 ? last : sizes[d];
         stride[d] = step;
@@ -94,6 +93,14 @@ static bool describe(ob_frame *f, ob_handle tensor, const char *name, ob_dtype d
     return true;
 }
 
+static bool copy(ob_frame *f, ob_handle tensor, ob_dtype dtype, ob_view *v) {
+    ob_handle copied;
+    void *data;
+    if (!ob_make(f, v->dims, v->sizes, v->last, dtype, &copied, &data)) return false;
+    v->data = data;
+    return ob_torch_did(f, ob_torch.aoti_torch_copy_(copied, tensor, 0), "copy a tensor");
+}
+
 bool ob_look(ob_frame *f, uint64_t slot, const char *name, ob_dtype dtype, ob_view *v) {
     const ob_handle tensor = (ob_handle)(uintptr_t)slot;
     bool dense = false;
@@ -101,11 +108,50 @@ bool ob_look(ob_frame *f, uint64_t slot, const char *name, ob_dtype dtype, ob_vi
     if (ob_torch.aoti_torch_is_contiguous(tensor, &dense) || ob_torch.torch_get_const_data_ptr(tensor, &v->data))
         return ob_fail(f, "torch could not give the address of %s", name);
     if (dense && (uintptr_t)v->data % dtype_bytes[dtype] == 0) return true; /* a view of a file may lie anywhere */
-    ob_handle copy;
-    void *data;
-    if (!ob_make(f, v->dims, v->sizes, v->last, dtype, &copy, &data)) return false;
-    v->data = data;
-    return ob_torch_did(f, ob_torch.aoti_torch_copy_(copy, tensor, 0), "copy a tensor");
+    return copy(f, tensor, dtype, v);
+}
+
+bool ob_dtype_of(ob_frame *f, uint64_t slot, const char *name, ob_dtype *dtype) {
+    int32_t code = -1;
+    if (ob_torch.aoti_torch_get_dtype((ob_handle)(uintptr_t)slot, &code))
+        return ob_fail(f, "torch could not describe %s", name);
+    int d = 0;
+    while (d < OB_DTYPE_COUNT && dtype_codes[d] != code) d++;
+    *dtype = (ob_dtype)d;
+    return true;
+}
+
+const char *ob_dtype_text(ob_dtype dtype) {
+    return dtype < OB_DTYPE_COUNT ? dtype_names[dtype] : "another dtype";
+}
+
+/* True if the values lie without gaps in the order batch, channel, places (first) or batch, places, channel. */
+static bool lies(const ob_view *v, const int64_t *strides, bool nchw, bool first) {
+    const int64_t channel = nchw ? 1 : v->dims - 1;
+    int64_t step = 1;
+    for (int64_t i = 0; i < v->dims; i++) { /* from the fastest dimension on */
+        int64_t d = v->dims - 1 - i;        /* where the channel is no exception */
+        if (first && !nchw) d = i == v->dims - 1 ? 0 : i == v->dims - 2 ? channel : d - 1;
+        if (!first && nchw) d = i == 0 ? channel : d + 1 > channel ? d + 1 : d;
+        if (v->sizes[d] != 1 && strides[d] != step) return false;
+        step *= v->sizes[d];
+    }
+    return true;
+}
+
+bool ob_look_channels(ob_frame *f, uint64_t slot, const char *name, ob_dtype dtype, bool nchw, bool *first,
+                      ob_view *v) {
+    const ob_handle tensor = (ob_handle)(uintptr_t)slot;
+    int64_t *strides;
+    if (!describe(f, tensor, name, dtype, v)) return false;
+    if (ob_torch.aoti_torch_get_strides(tensor, &strides) || ob_torch.torch_get_const_data_ptr(tensor, &v->data))
+        return ob_fail(f, "torch could not give the address of %s", name);
+    *first = nchw;
+    if (v->dims < (nchw ? 2 : 1) || lies(v, strides, nchw, nchw)) return true;
+    *first = !nchw;
+    if (v->dims > 2 && lies(v, strides, nchw, !nchw)) return true;
+    *first = nchw;
+    return copy(f, tensor, dtype, v);
 }
 
 /* ---- arguments that several operators share ------------------------------------------------------------------------

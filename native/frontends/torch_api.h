@@ -9,6 +9,7 @@
 
 #include "onebit.h"
 
+enum { OB_MOST_DIMS = 64 };
 typedef struct ob_torch_object *ob_handle;
 typedef struct ob_torch_list *ob_list;
 /* `stack` holds the arguments as 64-bit slots: a tensor or a list as a handle that the kernel owns and must delete, an
@@ -26,6 +27,7 @@ typedef void ob_boxed(uint64_t *stack, uint64_t inputs, uint64_t outputs);
     FUNCTION(int32_t, aoti_torch_get_device_type, (ob_handle, int32_t *))                                              \
     FUNCTION(int32_t, aoti_torch_get_dim, (ob_handle, int64_t *))                                                      \
     FUNCTION(int32_t, aoti_torch_get_sizes, (ob_handle, int64_t **))                                                   \
+    FUNCTION(int32_t, aoti_torch_get_strides, (ob_handle, int64_t **))                                                 \
     FUNCTION(int32_t, aoti_torch_get_numel, (ob_handle, int64_t *))                                                    \
     FUNCTION(int32_t, aoti_torch_is_contiguous, (ob_handle, bool *))                                                   \
     FUNCTION(int32_t, torch_get_const_data_ptr, (ob_handle, const void **))                                            \
@@ -81,6 +83,13 @@ typedef struct ob_view {
 } ob_view;
 /* Checks dtype and device and makes the argument readable: dense and aligned for its type, by a copy if need be. */
 bool ob_look(ob_frame *f, uint64_t slot, const char *name, ob_dtype dtype, ob_view *v);
+/* The dtype of a tensor, OB_DTYPE_COUNT for one that is not in the list; its name. */
+bool ob_dtype_of(ob_frame *f, uint64_t slot, const char *name, ob_dtype *dtype);
+const char *ob_dtype_text(ob_dtype dtype);
+/* As ob_look, at any address, for values (N, C, ...) if nchw, else (..., C), whose channels may stand first or last in
+ * memory, whatever the order of the dimensions: *first says which. Other strides are copied to the order of the
+ * dimensions. */
+bool ob_look_channels(ob_frame *f, uint64_t slot, const char *name, ob_dtype dtype, bool nchw, bool *first, ob_view *v);
 /* An uninitialised dense tensor, shaped like `sizes` but for the last one, and where to write it. */
 bool ob_make(ob_frame *f, int64_t dims, const int64_t *sizes, int64_t last, ob_dtype dtype, ob_handle *out,
              void **data);
@@ -108,6 +117,9 @@ const char *ob_shape_text(const ob_view *v, char *text, size_t bytes);
  * v for a Tensor[]. */
 #define OB_OPERATORS(OPERATOR)                      \
     OPERATOR(pack, "t")                             \
+    OPERATOR(pack_nchw, "t")                        \
+    OPERATOR(pack_threshold, "ttt")                 \
+    OPERATOR(pack_nchw_threshold, "ttt")            \
     OPERATOR(unpack, "ti")                          \
     OPERATOR(pack_weights, "ti")                    \
     OPERATOR(unpack_weights, "tii")                 \

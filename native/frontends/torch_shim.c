@@ -18,7 +18,8 @@
 #error "compile this file with -fexceptions: torch's exceptions pass through it"
 #endif
 
-/* ---- pack, unpack, weights -------------------------------------------------------------------------------------- */
+/* ---- unpack, weights ----------------------------------------------------------------------------------------------
+ */
 static bool words_fit(ob_frame *f, const ob_view *words, const char *name, int64_t k) {
     if (k < 1) return ob_fail(f, "k is %" PRId64 "; expected at least 1", k);
     return words->last == ob_words_for(k) || ob_fail(f, "%s has shape %s; k=%" PRId64 " needs (..., %" PRId64 ") words",
@@ -31,16 +32,6 @@ static bool handle_fits(ob_frame *f, const ob_view *weights, int64_t n, int64_t 
     return (weights->dims == 1 && weights->last == bytes) ||
            ob_fail(f, "weights has shape %s; the handle for n=%" PRId64 ", k=%" PRId64 " has shape (%" PRId64 ",)",
                    OB_SHAPE(weights), n, k, bytes);
-}
-
-bool ob_op_pack(ob_frame *f, const uint64_t *stack, ob_handle *out) {
-    ob_view x;
-    void *words;
-    if (!ob_look(f, stack[0], "x", OB_DTYPE_float32, &x)) return false;
-    if (x.last < 1) return ob_fail(f, "x has shape %s; expected (..., K) with K >= 1 signs", OB_SHAPE(&x));
-    if (!ob_make(f, x.dims, x.sizes, ob_words_for(x.last), OB_DTYPE_int64, out, &words)) return false;
-    if (!x.numel) return true;
-    return ob_follow_torch_threads(f) && ob_library_did(f, ob_pack_f32(x.data, x.numel / x.last, x.last, words, NULL));
 }
 
 bool ob_op_unpack(ob_frame *f, const uint64_t *stack, ob_handle *out) {

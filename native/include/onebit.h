@@ -40,6 +40,7 @@ enum {
     OB_ERROR_WINDOW = 12,     /* a kernel, stride or dilation is below 1, a padding is negative, or no window fits */
     OB_ERROR_GROUPS = 13,     /* groups is below 1, or does not divide both channel counts */
     OB_ERROR_PAD_VALUE = 14,  /* the pad value is neither -1, 0 nor +1 */
+    OB_ERROR_TYPE = 15,       /* no such element type or layout, or pixels (0 to 255) without a threshold */
     OB_STATUS_COUNT
 };
 OB_API const char *ob_status_text(ob_status status);
@@ -96,8 +97,23 @@ OB_API ob_status ob_set_threads(int32_t threads);
 OB_API int32_t ob_get_threads(void);
 
 /* ---- pack and unpack ------------------------------------------------------------------------------------------ */
-/* x (rows, k) float32, dense rows -> words (rows, ceil(k / 64)); bit = x < 0, so -0.0 and NaN become +1. */
-OB_API ob_status ob_pack_f32(const float *x, int64_t rows, int64_t k, uint64_t *words, const ob_executor *executor);
+enum { OB_TYPE_F32 = 1, OB_TYPE_F16 = 2, OB_TYPE_BF16 = 3, OB_TYPE_U8 = 4, OB_TYPE_S8 = 5 };
+enum { OB_CHANNELS_LAST = 1, OB_CHANNELS_FIRST = 2 };
+/* Signs of values, compared with a threshold of their channel; a matrix of rows is `batch` pictures of one place.
+ *   without thresholds   -1 iff x < 0            so 0, -0.0 and NaN become +1; U8, never below 0, is OB_ERROR_TYPE
+ *   with thresholds      -1 iff direction[j] > 0 ? x < threshold[j] : x > threshold[j]
+ *                        +1 where x is the threshold, and where one of the two is NaN
+ * Every type is compared by its value, which float32 holds exactly. x and out may stand at any address. */
+typedef struct ob_pack_call {
+    int64_t batch, places, c; /* places: of one picture, height * width */
+    int32_t type, layout;
+    const void *x;           /* OB_CHANNELS_LAST: (batch, places, c); OB_CHANNELS_FIRST: (batch, c, places) */
+    const float *threshold;  /* (c), or NULL as `direction` then is */
+    const int8_t *direction; /* (c) of -1 and +1 */
+    void *out;               /* (batch, places, ceil(c / 64)) words, tail bits 0 */
+    const ob_executor *executor;
+} ob_pack_call;
+OB_API ob_status ob_pack(const ob_pack_call *call);
 /* words (rows, ceil(k / 64)) -> x (rows, k) float32 of -1 and +1. */
 OB_API ob_status ob_unpack_f32(const uint64_t *words, int64_t rows, int64_t k, float *x, const ob_executor *executor);
 

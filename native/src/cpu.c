@@ -25,11 +25,12 @@ static uint64_t saved_registers(void) {
 static uint32_t detect(void) {
     uint32_t a, b, c, d, set = 0;
     if (!__get_cpuid(1, &a, &b, &c, &d)) return 0;
-    const uint32_t osxsave = 1u << 27, fma = 1u << 12;
+    const uint32_t osxsave = 1u << 27, fma = 1u << 12, f16c = 1u << 29;
     if (!(c & osxsave)) return 0;
     const uint64_t saved = saved_registers();
     const int avx = (saved & 0x6) == 0x6, avx512 = avx && (saved & 0xe0) == 0xe0;
     if (avx && (c & fma)) set |= OB_CPU_FMA;
+    if (avx && (c & f16c)) set |= OB_CPU_F16C;
     if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return set;
     if (avx && (b & 1u << 5)) set |= OB_CPU_AVX2;
     if (avx512) {

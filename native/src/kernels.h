@@ -11,6 +11,16 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "bytes of a row of bit
 
 #define OB_INLINE static inline __attribute__((always_inline))
 
+/* A pack after its checks. Row r of the output is place r % places of picture r / places. */
+typedef struct ob_pack_job {
+    int64_t c, places, words; /* words: ceil(c / 64) */
+    int32_t type, layout;
+    const unsigned char *x;
+    const float *threshold; /* NULL: 0 and upwards for every channel */
+    const int8_t *direction;
+    unsigned char *out;
+} ob_pack_job;
+
 /* A dense call after its checks. Rows of x, weights and out are addressed in bytes and may lie at any address. */
 typedef struct ob_dense_job {
     int64_t n, k, words;          /* words: ceil(k / 64) */
@@ -58,7 +68,8 @@ typedef struct ob_max_pool2d_job {
     unsigned char *out;
 } ob_max_pool2d_job;
 
-typedef void ob_pack_kernel(const float *x, int64_t rows, int64_t k, uint64_t *words);
+/* Rows [first, first + rows) of the output. */
+typedef void ob_pack_kernel(const ob_pack_job *job, int64_t first, int64_t rows);
 typedef void ob_unpack_kernel(const uint64_t *words, int64_t rows, int64_t k, float *x);
 typedef void ob_dense_kernel(const ob_dense_job *job, const ob_dense_part *part);
 typedef ob_dense_kernel ob_dense_u8_kernel;

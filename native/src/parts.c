@@ -32,7 +32,7 @@ ob_dense_part ob_part_of(const ob_cut *cut, int64_t index) {
     return part;
 }
 
-static ob_status directions_check(const int8_t *direction, int64_t n) {
+ob_status ob_directions_check(const int8_t *direction, int64_t n) {
     int wrong = 0;
     for (int64_t j = 0; j < n; j++) wrong |= (direction[j] != 1) & (direction[j] != -1);
     return wrong ? OB_ERROR_DIRECTION : OB_OK;
@@ -42,14 +42,14 @@ ob_status ob_epilogue_check(const ob_epilogue *e, int64_t n) {
     if (!e) return OB_ERROR_NULL;
     if (e->output == OB_OUTPUT_INT32) return OB_OK;
     if (e->output == OB_OUTPUT_BITS)
-        return e->threshold && e->direction ? directions_check(e->direction, n) : OB_ERROR_OUTPUT;
+        return e->threshold && e->direction ? ob_directions_check(e->direction, n) : OB_ERROR_OUTPUT;
     if (e->output != OB_OUTPUT_FLOAT && e->output != OB_OUTPUT_FLOAT_BITS) return OB_ERROR_OUTPUT;
     if (!e->scale || !e->bias) return OB_ERROR_OUTPUT;
     if (e->activation < OB_ACTIVATION_NONE || e->activation > OB_ACTIVATION_PRELU) return OB_ERROR_OUTPUT;
     if (e->activation == OB_ACTIVATION_CLAMP && (!e->low || !e->high)) return OB_ERROR_OUTPUT;
     if (e->activation == OB_ACTIVATION_PRELU && !e->slope) return OB_ERROR_OUTPUT;
     if (e->output == OB_OUTPUT_FLOAT) return OB_OK;
-    return e->float_threshold && e->direction ? directions_check(e->direction, n) : OB_ERROR_OUTPUT;
+    return e->float_threshold && e->direction ? ob_directions_check(e->direction, n) : OB_ERROR_OUTPUT;
 }
 
 int ob_outputs_are_there(const void *out, const ob_epilogue *e) {

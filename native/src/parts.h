@@ -25,6 +25,8 @@ ob_cut ob_cut_output(const ob_work *work, int64_t threads, int64_t task_macs);
 ob_dense_part ob_part_of(const ob_cut *cut, int64_t index);
 
 ob_status ob_epilogue_check(const ob_epilogue *epilogue, int64_t n);
+/* OB_ERROR_DIRECTION unless every direction is +1 or -1. */
+ob_status ob_directions_check(const int8_t *direction, int64_t n);
 /* False if something must be written and has no address. */
 int ob_outputs_are_there(const void *out, const ob_epilogue *epilogue);
 

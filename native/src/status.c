@@ -21,6 +21,8 @@ static const char *const sentences[OB_STATUS_COUNT] = {
                         "kernel), or the window does not fit into the padded picture",
     [OB_ERROR_GROUPS] = "groups is below 1, or does not divide both the input and the output channels",
     [OB_ERROR_PAD_VALUE] = "the pad value is neither -1, 0 nor +1",
+    [OB_ERROR_TYPE] = "the element type or the layout is unknown, or pixels from 0 to 255, which have no sign, come "
+                      "without a threshold",
 };
 
 const char *ob_status_text(ob_status status) {

@@ -12,10 +12,10 @@
 #define OB_TARGET_END _Pragma("GCC pop_options")
 #endif
 
-#define OB_TARGET_AVX2 "avx2"
-#define OB_TARGET_AVX512VPOPCNT "avx2,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx512vpopcntdq"
+#define OB_TARGET_AVX2 "avx2,f16c"
+#define OB_TARGET_AVX512VPOPCNT "avx2,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx512vpopcntdq"
 /* tiles.h writes the tile instructions itself */
-#define OB_TARGET_AMX "avx2,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx512vpopcntdq,gfni"
+#define OB_TARGET_AMX "avx2,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx512vpopcntdq,gfni"
 
 /* OB_UNROLL: a loop over the registers of a tile, whose bounds are constants after inlining, is unrolled whole.
  * OB_UNROLL_BY_4: a loop over words; the exit of a short loop is then easier to predict.

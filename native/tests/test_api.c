@@ -143,12 +143,31 @@ static void check_pack_arguments(void) {
     float f[1] = {-1};
     uint64_t w[1] = {0};
     const ob_executor no_run = {0};
-    EXPECT(ob_pack_f32(NULL, 1, 1, w, NULL), OB_ERROR_NULL);
-    EXPECT(ob_pack_f32(f, 1, 1, NULL, NULL), OB_ERROR_NULL);
-    EXPECT(ob_pack_f32(f, 1, 1, w, &no_run), OB_ERROR_NULL);
-    EXPECT(ob_pack_f32(f, -1, 1, w, NULL), OB_ERROR_SIZE);
-    EXPECT(ob_pack_f32(f, 1, 0, w, NULL), OB_ERROR_SIZE);
-    EXPECT(ob_pack_f32(f, INT64_MAX, INT32_MAX, w, NULL), OB_ERROR_SIZE);
+    const float t[1] = {0};
+    const int8_t up[1] = {1}, zero[1] = {0};
+    const ob_pack_call good = {
+        .batch = 1, .places = 1, .c = 1, .type = OB_TYPE_F32, .layout = OB_CHANNELS_FIRST, .x = f, .out = w};
+    ob_pack_call bad = good;
+#define REFUSED(field, value, status) EXPECT((bad = good, bad.field = (value), ob_pack(&bad)), status)
+    EXPECT(ob_pack(NULL), OB_ERROR_NULL);
+    REFUSED(x, NULL, OB_ERROR_NULL);
+    REFUSED(out, NULL, OB_ERROR_NULL);
+    REFUSED(executor, &no_run, OB_ERROR_NULL);
+    REFUSED(threshold, t, OB_ERROR_NULL);
+    REFUSED(direction, up, OB_ERROR_NULL);
+    REFUSED(batch, -1, OB_ERROR_SIZE);
+    REFUSED(places, -1, OB_ERROR_SIZE);
+    REFUSED(c, 0, OB_ERROR_SIZE);
+    REFUSED(c, (int64_t)1 << 31, OB_ERROR_SIZE);
+    REFUSED(batch, INT64_MAX / 16, OB_ERROR_SIZE);
+    REFUSED(type, 0, OB_ERROR_TYPE);
+    REFUSED(type, OB_TYPE_S8 + 1, OB_ERROR_TYPE);
+    REFUSED(type, OB_TYPE_U8, OB_ERROR_TYPE);
+    REFUSED(layout, 0, OB_ERROR_TYPE);
+    bad = good, bad.threshold = t, bad.direction = zero;
+    EXPECT(ob_pack(&bad), OB_ERROR_DIRECTION);
+    bad = good, bad.batch = 0, bad.x = NULL, bad.out = NULL;
+    EXPECT(ob_pack(&bad), OB_OK);
     EXPECT(ob_unpack_f32(w, 1, (int64_t)1 << 31, f, NULL), OB_ERROR_SIZE);
     EXPECT(ob_unpack_f32(NULL, 1, 1, f, NULL), OB_ERROR_NULL);
     EXPECT(ob_unpack_f32(NULL, 0, 1, NULL, NULL), OB_OK);

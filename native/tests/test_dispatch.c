@@ -13,9 +13,9 @@ uint32_t ob_cpu(void) {
     return cpu;
 }
 
-#define STUB_pack(isa)                                                             \
-    void ob_pack_##isa(const float *x, int64_t rows, int64_t k, uint64_t *words) { \
-        (void)x, (void)rows, (void)k, (void)words;                                 \
+#define STUB_pack(isa)                                                      \
+    void ob_pack_##isa(const ob_pack_job *job, int64_t row, int64_t rows) { \
+        (void)job, (void)row, (void)rows;                                   \
     }
 #define STUB_unpack(isa)                                                             \
     void ob_unpack_##isa(const uint64_t *words, int64_t rows, int64_t k, float *x) { \

@@ -35,6 +35,23 @@ class Estimate(ctypes.Structure):
     _fields_ = [("isa", c_char_p), ("ns", c_double), ("chosen", c_int32)]
 
 
+class PackCall(ctypes.Structure):
+    """ob_pack_call: sizes, type, layout and operands of one pack."""
+
+    _fields_ = [
+        ("batch", c_int64),
+        ("places", c_int64),
+        ("c", c_int64),
+        ("type", c_int32),
+        ("layout", c_int32),
+        ("x", c_void_p),
+        ("threshold", c_void_p),
+        ("direction", c_void_p),
+        ("out", c_void_p),
+        ("executor", c_void_p),
+    ]
+
+
 class Epilogue(ctypes.Structure):
     """ob_epilogue: what happens to the exact sum before it is stored."""
 
@@ -135,7 +152,7 @@ _FUNCTIONS = {
     "ob_estimate_kernel": (c_int32, [c_char_p, POINTER(Shape), c_int32, c_int32, POINTER(Estimate)]),
     "ob_set_threads": (c_int32, [c_int32]),
     "ob_get_threads": (c_int32, []),
-    "ob_pack_f32": (c_int32, [c_void_p, c_int64, c_int64, c_void_p, c_void_p]),
+    "ob_pack": (c_int32, [POINTER(PackCall)]),
     "ob_unpack_f32": (c_int32, [c_void_p, c_int64, c_int64, c_void_p, c_void_p]),
     "ob_weights_bytes": (c_size_t, [c_int64, c_int64]),
     "ob_weights_pack": (c_int32, [c_void_p, c_int64, c_int64, c_void_p, c_size_t]),

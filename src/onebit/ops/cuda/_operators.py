@@ -14,10 +14,12 @@ from torch import Tensor
 
 from onebit._errors import OptionError
 from onebit.bits import words_for
+from onebit.ops._checks import check_dtype
 from onebit.ops._dense_call import PIXELS, WORDS, Dense, Input
 from onebit.ops._epilogue import BITS as BITS_OUT
 from onebit.ops._epilogue import FLOAT, INT32, Output
-from onebit.ops._pack import _pack_fake, _unpack_fake
+from onebit.ops._pack import _fake as _pack_fake
+from onebit.ops._unpack import _fake as _unpack_fake
 from onebit.ops._weights import _pack_weights_fake, _unpack_weights_fake
 from onebit.ops.cuda import _launch, _plan
 from onebit.ops.cuda._sources import Kernel
@@ -30,7 +32,8 @@ _MOVED = (("OB_INPUT", 1),)
 
 def pack(x: Tensor) -> Tensor:
     """onebit::pack."""
-    words, x = _pack_fake(x), x.contiguous()
+    check_dtype("pack", "x", x, torch.float32, "Its CUDA kernel takes no other: call x.float().")
+    words, x = _pack_fake("pack", x), x.contiguous()
     if words.numel():
         rows, k = x.numel() // x.shape[-1], x.shape[-1]
         with torch.cuda.device(x.device):
