@@ -69,10 +69,60 @@ def test_checked_pack_refuses_nan_and_counts_it():
     assert pack(x).words.tolist() == [[0]] * 3  # unchecked: NaN becomes +1
 
 
-@pytest.mark.parametrize("dtype", [torch.int64, torch.int8, torch.uint8, torch.bool])
-def test_pack_refuses_integers(dtype):
-    with pytest.raises(DtypeError, match=rf"x has dtype {dtype}; expected a floating dtype"):
+@pytest.mark.parametrize("dtype", [torch.int64, torch.int32, torch.bool])
+def test_pack_refuses_other_integers(dtype):
+    with pytest.raises(DtypeError, match=rf"x has dtype {dtype}; expected a floating dtype, int8, or uint8"):
         pack(torch.ones(3, dtype=dtype))
+
+
+def test_bytes_below_zero_are_minus_one_and_pixels_need_a_threshold():
+    assert pack(torch.tensor([-128, -1, 0, 127], dtype=torch.int8)).words.tolist() == [0b0011]
+    pixels = torch.tensor([0, 127, 128, 255], dtype=torch.uint8)
+    with pytest.raises(DtypeError, match="never below 0, so each sign would be"):
+        pack(pixels)
+    threshold, direction = torch.full((4,), 127.5), torch.tensor([1, 1, 1, 1], dtype=torch.int8)
+    assert pack(pixels, threshold=threshold, direction=direction).words.tolist() == [0b0011]
+
+
+def minus_by_hand(value: float, threshold: float, direction: int) -> bool:
+    return value < threshold if direction > 0 else value > threshold
+
+
+@settings(deadline=None, max_examples=60, derandomize=True)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(SPECIAL) | st.floats(width=16),
+            st.sampled_from(SPECIAL) | st.floats(width=32),
+            st.sampled_from([1, -1]),
+        ),
+        min_size=1,
+        max_size=130,
+    ),
+    st.sampled_from([torch.float32, torch.float16, torch.float64]),
+)
+def test_a_threshold_takes_the_place_of_zero(channels, dtype):
+    x, threshold, direction = (list(column) for column in zip(*channels, strict=True))
+    expected = [-1.0 if minus_by_hand(*channel) else 1.0 for channel in channels]
+    limits = {"threshold": torch.tensor(threshold), "direction": torch.tensor(direction, dtype=torch.int8)}
+    packed = pack(torch.tensor(x, dtype=dtype), **limits)
+    assert unpack(packed).tolist() == expected
+    assert unpack(pack(torch.tensor(x, dtype=dtype)[None, :, None], axis=1, **limits)).flatten().tolist() == expected
+
+
+def test_values_are_never_rounded_to_the_dtype_of_their_neighbours():
+    """In bfloat16 the threshold would be 1.0 itself."""
+    up = torch.ones(1, dtype=torch.int8)
+    for threshold, bit in ((1.001, 1), (1.0, 0), (0.999, 0)):
+        x = torch.ones(1, dtype=torch.bfloat16)
+        assert pack(x, threshold=torch.tensor([threshold]), direction=up).words.tolist() == [bit]
+
+
+def test_axis_1_gives_the_channels_last():
+    x = torch.randn(2, 70, 3, 5)
+    assert torch.equal(pack(x, axis=1).words, pack(x.permute(0, 2, 3, 1)).words)
+    with pytest.raises(OptionError, match=r"axis is 2; expected -1 for \(\.\.\., K\) or 1"):
+        pack(x, axis=2)
 
 
 @pytest.mark.parametrize("shape", [(), (0,), (4, 0)])

@@ -118,6 +118,37 @@ def test_pack_and_unpack_definitions_are_the_convention(k, lead):
     np.testing.assert_array_equal(got, bits.unpack(packed).numpy())
 
 
+VALUES = [torch.float32, torch.float16, torch.int8, torch.uint8]
+PACKS = [(one, t) for one in OPERATORS for t in VALUES if one.row == "pack" and (one.is_compared or t != torch.uint8)]
+
+
+@pytest.mark.parametrize(("operator", "dtype"), PACKS, ids=lambda value: getattr(value, "onnx_name", str(value)))
+@pytest.mark.parametrize("level", LEVELS, ids=lambda level: level.name)
+@pytest.mark.parametrize("lead", [(0, 3), (2,), (2, 3)], ids=str)
+def test_pack_definitions_are_the_reference_for_every_type(operator, dtype, level, lead):
+    generator, c = torch.Generator().manual_seed(len(lead)), 70
+    x = (
+        (torch.randn(*lead, 2, c, generator=generator) * 3)
+        .round()
+        .abs()
+        .sub(2 if dtype != torch.uint8 else 0)
+        .to(dtype)
+    )
+    if dtype.is_floating_point and x.numel():
+        x.view(-1)[:3] = torch.tensor([0.0, -0.0, float("nan")])
+    x = x.movedim(-1, 1).contiguous() if operator.is_nchw else x
+    channels = {}
+    if operator.is_compared:
+        threshold = torch.randint(-2, 5, (c,), generator=generator).float()
+        threshold[:4] = torch.tensor([float("nan"), float("inf"), -float("inf"), -0.0])
+        direction = torch.where(torch.arange(c) % 2 == 0, 1, -1).to(torch.int8)
+        channels = {"threshold": threshold, "direction": direction}
+    expected = as_bytes(bits.pack(x, axis=1 if operator.is_nchw else -1, **channels))
+    constants = {name: value.numpy() for name, value in zip(operator.constants, channels.values(), strict=True)}
+    got = run(operator.onnx_name, x.numpy(), constants, onnx.TensorProto.UINT8, level)
+    np.testing.assert_array_equal(got, expected)
+
+
 CONV = [operator for operator in OPERATORS if operator.is_conv]
 WINDOWS = {  # kernel, stride, padding, dilation; the image; c, n, groups
     "same": (Window((3, 3), padding=Padding(1, 1, 1, 1)), (2, 5, 4), 65, 70, 1),

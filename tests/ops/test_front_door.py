@@ -13,6 +13,9 @@ from onebit.ops import _front_door
 
 SCHEMAS = {
     "pack": "onebit::pack(Tensor x) -> Tensor",
+    "pack_nchw": "onebit::pack_nchw(Tensor x) -> Tensor",
+    "pack_threshold": "onebit::pack_threshold(Tensor x, Tensor threshold, Tensor direction) -> Tensor",
+    "pack_nchw_threshold": "onebit::pack_nchw_threshold(Tensor x, Tensor threshold, Tensor direction) -> Tensor",
     "unpack": "onebit::unpack(Tensor words, int k) -> Tensor",
     "pack_weights": "onebit::pack_weights(Tensor rows, int k) -> Tensor",
     "unpack_weights": "onebit::unpack_weights(Tensor weights, int n, int k) -> Tensor",

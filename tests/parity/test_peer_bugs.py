@@ -63,11 +63,15 @@ def test_symmetric_padding_with_stride_2_is_not_shifted_to_same(isa, size, kerne
     assert not torch.equal(shifted, expected)
 
 
+@pytest.mark.parametrize("pack_isa", native.available_isas("pack"))
 @pytest.mark.parametrize("c", [1, 63, 64, 65, 127, 128, 129, 300])
-def test_the_sign_of_minus_zero_is_the_same_at_every_position(c):
+def test_the_sign_of_minus_zero_is_the_same_at_every_position(c, pack_isa):
     """LCE's vector packer reads the sign bit of -0.0, its scalar tail compares; daBNN's paths differ on 0 as well."""
     for value in (-0.0, 0.0, float("nan"), -float("nan")):
-        assert not ops.pack(torch.full((1, c), value)).any()
+        for dtype in (torch.float32, torch.float16, torch.bfloat16):
+            with native.force(pack_isa):
+                assert not ops.pack(torch.full((1, c), value, dtype=dtype)).any()
+                assert not ops.pack(torch.full((1, c, 9, 9), value, dtype=dtype), axis=1).any()
 
 
 def test_zero_padding_and_bits_out_go_together(isa):

@@ -23,7 +23,7 @@ def function(operator: Operator) -> onnx.FunctionProto:
     """The model-local function of one operator."""
     body = _Body()
     if operator.row == "pack":
-        _pack_body(body)
+        _pack_body(body, operator)
     elif operator.row == "unpack":
         _unpack_body(body)
     elif operator.row == "max_pool2d":
@@ -45,7 +45,8 @@ def function(operator: Operator) -> onnx.FunctionProto:
 
 
 _DOC = {
-    "pack": "float (..., K) -> bytes (..., 8 * ceil(K / 64)); bit = x < 0, least significant first, tail bits 0.",
+    "pack": "Numbers (..., K), in the Nchw forms (N, K, ...), -> bytes (..., 8 * ceil(K / 64)); bit = x < 0, or with "
+    "thresholds x < threshold where direction > 0, else x > threshold; least significant first, tail bits 0.",
     "unpack": "bytes (..., 8 * ceil(k / 64)) -> float (..., k) of -1 (bit 1) and +1 (bit 0).",
     "dense": "y[..., j] = sum over k of x[..., k] * w[j, k], both -1 or +1, packed; exact int32.",
     "dense_u8": "y[..., j] = sum over k of x[..., k] * w[j, k], x in 0..255, w -1 or +1, packed; exact int32.",
@@ -103,8 +104,11 @@ def _bits(body: _Body, packed: str, k: str) -> str:
     return body.add("Slice", flat, body.constant([0], np.int64), k, body.constant([-1], np.int64))
 
 
-def _pack(body: _Body, negative: str, k: str) -> None:
-    """Booleans (..., k), true where the value is -1 -> the function's output y, bytes (..., 8 * ceil(k / 64))."""
+def _pack(body: _Body, negative: str, k: str, lead: str = "") -> None:
+    """Booleans (..., k), true where the value is -1 -> the function's output y, bytes (..., 8 * ceil(k / 64)).
+
+    lead: the shape of y before its last dimension, if it is another.
+    """
     bits = body.add("Cast", negative, to=onnx.TensorProto.UINT8)
     tail = body.add("Mod", body.add("Neg", k), body.constant([64], np.int64))  # 64 * ceil(k / 64) - k
     pads = body.add("Concat", body.constant([0], np.int64), tail, axis=0)
@@ -113,14 +117,27 @@ def _pack(body: _Body, negative: str, k: str) -> None:
     # ReduceSum would be as plain, but ONNX Runtime does not reduce an empty batch (seen on 1.31).
     powers = body.constant([[1 << i] for i in range(8)], np.uint8)
     total = body.add("Cast", body.add("MatMulInteger", by_byte, powers), to=onnx.TensorProto.UINT8)
-    lead, last = body.add("Shape", whole, start=0, end=-1), body.add("Shape", whole, start=-1)
+    lead, last = lead or body.add("Shape", whole, start=0, end=-1), body.add("Shape", whole, start=-1)
     count = body.add("Div", last, body.constant([8], np.int64))
     body.add("Reshape", total, body.add("Concat", lead, count, axis=0), allowzero=1, name="y")
 
 
-def _pack_body(body: _Body) -> None:
-    negative = body.add("Less", "x", body.constant(0, np.float32))  # false for 0, -0.0 and NaN
-    _pack(body, negative, body.add("Shape", "x", start=-1))
+def _pack_body(body: _Body, operator: Operator) -> None:
+    """float32 holds the numbers of every type that is packed; comparisons are false for NaN, and 0 is -0.0."""
+    x, k, lead = body.add("Cast", "x", to=onnx.TensorProto.FLOAT), body.add("Shape", "x", start=-1), ""
+    if operator.is_nchw:
+        batch, k, places = (body.add("Shape", "x", start=at, end=end) for at, end in ((0, 1), (1, 2), (2, 99)))
+        lead = body.add("Concat", batch, places, axis=0)
+        count = body.add("ReduceProd", places)  # an empty batch would make -1 ambiguous
+        flat = body.add("Reshape", x, body.add("Concat", batch, k, count, axis=0), allowzero=1)
+        x = body.add("Transpose", flat, perm=[0, 2, 1])
+    if not operator.is_compared:
+        _pack(body, body.add("Less", x, body.constant(0, np.float32)), k, lead)
+        return
+    rising = body.add("Greater", body.add("Cast", "direction", to=onnx.TensorProto.INT32), body.constant(0, np.int32))
+    below = body.add("And", rising, body.add("Less", x, "float_threshold"))
+    above = body.add("And", body.add("Not", rising), body.add("Greater", x, "float_threshold"))
+    _pack(body, body.add("Or", below, above), k, lead)
 
 
 def _unpack_body(body: _Body) -> None:

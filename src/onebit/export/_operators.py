@@ -60,6 +60,16 @@ class Operator:
         return self.row.endswith("_u8")
 
     @property
+    def is_compared(self) -> bool:
+        """True if it packs float32 values against a float32 threshold for each channel."""
+        return self.torch_name.endswith("_threshold")
+
+    @property
+    def is_nchw(self) -> bool:
+        """True if the channels of its input are dimension 1, not the last one."""
+        return "_nchw" in self.torch_name
+
+    @property
     def takes_words(self) -> bool:
         """True if its input is packed."""
         return self.row in ("unpack", "max_pool2d") or (self.has_weights and not self.is_u8)
@@ -78,6 +88,8 @@ class Operator:
     @property
     def constants(self) -> tuple[str, ...]:
         """Names of the constant tensors after the attributes, in order."""
+        if self.is_compared:
+            return ("float_threshold", "direction")
         return ("minimum",) if self.row == "max_pool2d" else EPILOGUES.get(self.output, ())
 
     @property
@@ -103,6 +115,9 @@ class Operator:
 
 OPERATORS = (
     Operator("pack", "Pack", "pack"),
+    Operator("pack_nchw", "PackNchw", "pack"),
+    Operator("pack_threshold", "PackThreshold", "pack"),
+    Operator("pack_nchw_threshold", "PackNchwThreshold", "pack"),
     Operator("unpack", "Unpack", "unpack"),
     Operator("dense_int32", "DenseInt32", "dense", "int32"),
     Operator("dense_float", "DenseFloat", "dense", "float"),

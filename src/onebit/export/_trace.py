@@ -102,7 +102,7 @@ class _Tracer(fx.Interpreter):
         found = BY_TARGET.get(str(node.target))
         if found is not None and found.gives_words:
             counts = attributes(node, found)[found.counts[1]] if found.counts[1] else None
-            return int(counts or self.values[source(node).name].shape[-1])
+            return int(counts or self.values[source(node).name].shape[0 if found.is_nchw else -1])
         given = self.values[source(node).name] if str(node.target) in REGROUPING else None
         if given is None or given.bits is None:
             return None

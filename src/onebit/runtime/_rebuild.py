@@ -136,11 +136,7 @@ class _Rebuilder:
             arguments.append(self._weights(node, operator, sizes))
         arguments += [sizes[name] for name in operator.attributes]
         for role, name in zip(operator.constants, node.input[operator.first_attribute :], strict=True):
-            arguments.append(
-                self._minimum(node, name, sizes["c"])
-                if role == "minimum"
-                else self._channels(node, role, name, sizes["n"])
-            )
+            arguments.append(self._vector(node, operator, role, name, sizes))
         return target, tuple(arguments)
 
     def _value(self, node: onnx.NodeProto, name: str) -> fx.Node:
@@ -179,6 +175,13 @@ class _Rebuilder:
                 handle = pack_conv_weights(rows, c, groups, kernel)
             self._handles[key] = self._keep(name, handle)
         return self._handles[key]
+
+    def _vector(self, node: onnx.NodeProto, operator: Operator, role: str, name: str, sizes: dict[str, Any]) -> fx.Node:
+        """A constant of one value for each channel; a pack's channels are those of its input."""
+        if role == "minimum":
+            return self._minimum(node, name, sizes["c"])
+        n = sizes["n"] if operator.has_weights else self._constant(node, name).numel()
+        return self._channels(node, role, name, n)
 
     def _minimum(self, node: onnx.NodeProto, name: str, c: int) -> fx.Node:
         words = _tensors.words(self._constant(node, name), (), c, f"node {_label(node)}: {name!r}", f"c={c}")
