@@ -183,15 +183,33 @@ static void fuzz_max_pool2d(fuzz_memory *m, fuzz_input *in) {
 }
 
 static void fuzz_pack(fuzz_memory *m, fuzz_input *in) {
+    ob_pack_call c = {.batch = fuzz_size(in, 5), .places = fuzz_size(in, 90), .c = fuzz_size(in, 150)};
+    if (fuzz_one_in(in, 24)) c.batch = 0;
+    c.type = fuzz_int(in, OB_TYPE_F32, OB_TYPE_S8), c.layout = fuzz_int(in, OB_CHANNELS_LAST, OB_CHANNELS_FIRST);
+    const int64_t rows = FUZZ_PRODUCT(c.batch, c.places), value = c.type == OB_TYPE_F32 ? 4
+                                                                  : c.type < OB_TYPE_U8 ? 2
+                                                                                        : 1;
+    const int64_t bytes = FUZZ_PRODUCT(rows, c.c, value), out_bytes = FUZZ_PRODUCT(rows, words_of(c.c), 8);
+    const int known = bytes >= 0 && out_bytes >= 0;
+    if (known && !fuzz_one_in(in, 32)) c.x = fuzz_anywhere(m, in, (size_t)bytes);
+    if (known && !fuzz_one_in(in, 32)) c.out = fuzz_block(m, (size_t)out_bytes, fuzz_byte(in) % 9);
+    if (known && fuzz_one_in(in, 2)) {
+        int8_t *direction = array(m, in, c.c, 1);
+        for (int64_t i = 0; direction && i < c.c; i++) direction[i] = i % 3 ? 1 : -1;
+        if (direction && c.c > 0 && fuzz_one_in(in, 16)) direction[fuzz_byte(in) % c.c] = (int8_t)fuzz_byte(in);
+        c.threshold = array(m, in, c.c, 4), c.direction = direction;
+    }
+    c.executor = draw_executor(in);
+    judge(m, ob_pack(&c), c.out, out_bytes, c.x && c.out);
+}
+
+static void fuzz_unpack(fuzz_memory *m, fuzz_input *in) {
     const int64_t rows = fuzz_one_in(in, 24) ? 0 : fuzz_size(in, 20), k = fuzz_size(in, 300);
     const int64_t bytes = FUZZ_PRODUCT(rows, k, 4), bits = FUZZ_PRODUCT(rows, words_of(k), 8);
-    const int known = bytes >= 0 && bits >= 0, pack = fuzz_byte(in) & 1;
-    const int64_t out_bytes = pack ? bits : bytes;
-    void *x = known && !fuzz_one_in(in, 32) ? fuzz_typed(m, in, (size_t)(pack ? bytes : bits)) : NULL;
-    void *out = known && !fuzz_one_in(in, 32) ? fuzz_block(m, (size_t)out_bytes, 8 * (fuzz_byte(in) % 2)) : NULL;
-    const ob_executor *executor = draw_executor(in);
-    judge(m, pack ? ob_pack_f32(x, rows, k, out, executor) : ob_unpack_f32(x, rows, k, out, executor), out, out_bytes,
-          x && out);
+    const int known = bytes >= 0 && bits >= 0;
+    void *words = known && !fuzz_one_in(in, 32) ? fuzz_typed(m, in, (size_t)bits) : NULL;
+    void *x = known && !fuzz_one_in(in, 32) ? fuzz_block(m, (size_t)bytes, 8 * (fuzz_byte(in) % 2)) : NULL;
+    judge(m, ob_unpack_f32(words, rows, k, x, draw_executor(in)), x, bytes, words && x);
 }
 
 static void fuzz_names(fuzz_memory *m, fuzz_input *in) {
@@ -211,7 +229,7 @@ static void fuzz_names(fuzz_memory *m, fuzz_input *in) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static void (*const fuzz[])(fuzz_memory *, fuzz_input *) = {fuzz_dense, fuzz_conv2d, fuzz_max_pool2d, fuzz_pack,
-                                                                fuzz_dense, fuzz_conv2d, fuzz_conv2d,     fuzz_names};
+                                                                fuzz_dense, fuzz_conv2d, fuzz_unpack,     fuzz_names};
     fuzz_input in = {data, size};
     fuzz_memory memory = {.count = 0};
     fuzz[fuzz_byte(&in) % 8](&memory, &in);

@@ -175,7 +175,7 @@ def test_an_unknown_operator_of_the_domain_is_refused(path):
         node_of(model).op_type = "DenseTernary"
         next(f for f in model.functions if f.name == "DenseBits").name = "DenseTernary"
 
-    broken(path, change, "unknown operator; known: Pack, Unpack")
+    broken(path, change, "unknown operator; known: Pack, PackNchw")
 
 
 def test_an_unknown_float_operator_is_refused_with_the_near_miss(path):
