@@ -11,8 +11,7 @@ from torch import Tensor
 from onebit._errors import OptionError
 from onebit.data._augment import Augment
 from onebit.data._dataset import Dataset
-
-Chosen = slice | Tensor
+from onebit.data._pictures import PictureSet
 
 
 class Batches:
@@ -24,7 +23,7 @@ class Batches:
 
     def __init__(
         self,
-        dataset: Dataset,
+        dataset: PictureSet,
         batch_size: int,
         shuffle: bool,
         generator: torch.Generator | None,
@@ -50,15 +49,20 @@ class Batches:
         return whole + (rest > 0 and not self.drop_last)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        dataset = self.dataset
+        if not isinstance(dataset, Dataset) or (self.augment and any(step.on_reading for step in self.augment.steps)):
+            raise OptionError("random-resized-crop is for pictures that are read; these are in memory: use crop.")
         self._begin()
         order = self._order()
         if order is not None:
-            order = order.to(self.dataset.labels.device)
+            order = order.to(dataset.labels.device)
         for number in range(self._position, len(self)):
-            chosen, count = self._chosen(order, number)
-            images, labels = self.dataset.images[chosen], self.dataset.labels[chosen]
+            chosen: slice | Tensor = self._slice(number)
+            if order is not None:
+                chosen = order[chosen]
+            images, labels = dataset.images[chosen], dataset.labels[chosen]
             if self.augment is not None:
-                images = self.augment.apply(images, count, batch_generator(self._seed, number), self.part)
+                images = self.augment.apply(images, self._count(number), batch_generator(self._seed, number), self.part)
             self._position = number + 1
             yield images, labels
 
@@ -93,12 +97,14 @@ class Batches:
         """The order is always drawn on the CPU: the same seed gives the same one on every device."""
         return torch.randperm(len(self.dataset), generator=batch_generator(self._seed, -1)) if self.shuffle else None
 
-    def _chosen(self, order: Tensor | None, number: int) -> tuple[Chosen, int]:
-        """This part's pictures of that batch, and how many pictures the whole batch has."""
-        first, end = number * self.batch_size, min((number + 1) * self.batch_size, len(self.dataset))
-        place, stride = self.part
-        mine = slice(first + place, end, stride)
-        return (mine if order is None else order[mine]), end - first
+    def _slice(self, number: int) -> slice:
+        """This part's places in the order, for the batch of that number."""
+        first = number * self.batch_size
+        return slice(first + self.part[0], first + self._count(number), self.part[1])
+
+    def _count(self, number: int) -> int:
+        """How many pictures that batch has, all parts together."""
+        return min(self.batch_size, len(self.dataset) - number * self.batch_size)
 
 
 def batch_generator(seed: int, number: int) -> torch.Generator:
@@ -107,28 +113,3 @@ def batch_generator(seed: int, number: int) -> torch.Generator:
     mixed = ((mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9) & 0xFFFFFFFFFFFFFFFF
     mixed = ((mixed ^ (mixed >> 27)) * 0x94D049BB133111EB) & 0xFFFFFFFFFFFFFFFF
     return torch.Generator().manual_seed((mixed ^ (mixed >> 31)) >> 1)
-
-
-def batches(
-    dataset: Dataset,
-    batch_size: int,
-    *,
-    shuffle: bool = False,
-    generator: torch.Generator | None = None,
-    drop_last: bool = False,
-    augment: Augment | None = None,
-    part: tuple[int, int] = (0, 1),
-) -> Batches:
-    """An iterable of (images uint8 (B, C, H, W), labels int64 (B,)); `len()` of it is the number of batches.
-
-    shuffle: every iteration draws a new order from `generator`, a CPU generator (torch's default one if None), so a
-        seeded generator makes the whole sequence of epochs deterministic, augmentation included, on every device.
-    drop_last: leave out a last batch that is smaller than `batch_size`.
-    augment: what changes the pictures at random, see `augment`.
-    part: (i, n) yields the pictures i, i + n, i + 2 n, ... of every batch: the share of one of n processes. Together
-        they have exactly the pictures that one process would have.
-
-    `state_dict` and `load_state_dict` save and restore the place in an epoch. Raises OptionError for a batch_size or
-    part out of range and for a generator that nothing would use.
-    """
-    return Batches(dataset, batch_size, shuffle, generator, drop_last, augment, part)

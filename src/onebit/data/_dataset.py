@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -49,6 +50,12 @@ class Dataset:
                 f"Dataset {self.name!r}: labels run from {low} to {high}; its {count} classes are 0..{count - 1}."
             )
 
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of the pictures."""
+        _, channels, height, width = self.images.shape
+        return channels, height, width
+
     def __len__(self) -> int:
         return len(self.labels)
 
@@ -60,3 +67,11 @@ class Dataset:
     def to(self, device: torch.device | str) -> Dataset:
         """The same set with its tensors on `device`."""
         return dataclasses.replace(self, images=self.images.to(device), labels=self.labels.to(device))
+
+    def chunks(self, count: int) -> Iterator[Tensor]:
+        """All pictures in order, uint8 (n, C, H, W) with n <= count."""
+        return iter(torch.split(self.images, count))
+
+    def first(self, count: int) -> Tensor:
+        """The first pictures, uint8 (n, C, H, W) with n <= count."""
+        return self.images[:count]

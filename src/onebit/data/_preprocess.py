@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from onebit._errors import DtypeError, OptionError, ShapeError
 from onebit._registry import Registry
-from onebit.data._dataset import Dataset
+from onebit.data._pictures import PictureSet
 from onebit.data._steps import build_steps
 
 CHUNK = 500  # pictures at a time while learning: more are slower, for their intermediates leave the caches
@@ -76,24 +76,28 @@ class Preprocess(Learned):
         super().__init__()
         self.steps = nn.ModuleList(steps)
 
-    def fit(self, pictures: Dataset | Tensor) -> Preprocess:
+    def fit(self, pictures: PictureSet | Tensor) -> Preprocess:
         """Let every step learn from the training pictures as the steps before it leave them; returns this object.
 
         The pictures are passed through in chunks, so the memory needed is that of the uint8 pictures. The result is
         the same on every run on one machine with one number of threads.
         """
-        images = pictures.images if isinstance(pictures, Dataset) else pictures
-        if len(images) == 0:
+        if len(pictures) == 0:
             raise OptionError("Preprocess cannot learn from no pictures.")
+        shape, device = (
+            (pictures.shape[1:], pictures.device)
+            if isinstance(pictures, Tensor)
+            else (pictures.shape, pictures.labels.device)
+        )
         with torch.no_grad():
-            self.shape = torch.tensor(images.shape[1:], dtype=torch.int64, device=images.device)
+            self.shape = torch.tensor(shape, dtype=torch.int64, device=device)
             for depth, step in enumerate(cast("Iterable[Step]", self.steps)):
-                step.fit(partial(self._chunks, images, depth))
+                step.fit(partial(self._chunks, pictures, depth))
         return self
 
-    def _chunks(self, images: Tensor, depth: int) -> Iterator[Tensor]:
+    def _chunks(self, pictures: PictureSet | Tensor, depth: int) -> Iterator[Tensor]:
         """The pictures behind the first `depth` steps."""
-        for part in torch.split(images, CHUNK):
+        for part in torch.split(pictures, CHUNK) if isinstance(pictures, Tensor) else pictures.chunks(CHUNK):
             yield self._through(part, depth)
 
     def _through(self, images: Tensor, depth: int) -> Tensor:

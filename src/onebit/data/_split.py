@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import torch
 from torch import Tensor
 
 from onebit._errors import OptionError
 from onebit.data._dataset import Dataset
+from onebit.data._pictures import Pictures, PictureSet
+
+T = TypeVar("T", Dataset, Pictures)
 
 
-def split(
-    dataset: Dataset, validation: int, seed: int | None = None, *, balanced: bool = False
-) -> tuple[Dataset, Dataset]:
+def split(dataset: T, validation: int, seed: int | None = None, *, balanced: bool = False) -> tuple[T, T]:
     """(training, validation) parts of a set, with `validation` pictures in the second.
 
     seed: None takes the last pictures, as the paper does (arXiv:1602.02830); a number draws them at random. Both
@@ -33,7 +36,7 @@ def split(
     return dataset.select((~chosen).nonzero()[:, 0]), dataset.select(chosen.nonzero()[:, 0])
 
 
-def _last_of_each_class(dataset: Dataset, order: Tensor, validation: int) -> Tensor:
+def _last_of_each_class(dataset: PictureSet, order: Tensor, validation: int) -> Tensor:
     labels, classes = dataset.labels.cpu()[order], len(dataset.classes)
     each, rest = divmod(validation, classes)
     smallest = int(labels.bincount(minlength=classes).min())
