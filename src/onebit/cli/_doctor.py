@@ -16,6 +16,7 @@ from onebit._errors import OnebitError
 EXTRAS = {
     "train": ("accelerate", "matplotlib", "rich", "safetensors", "tensorboard", "yaml"),
     "onnx": ("onnx", "onnxruntime", "onnxscript"),
+    "pictures": ("PIL",),
 }
 
 
