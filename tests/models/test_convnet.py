@@ -59,3 +59,14 @@ def test_an_activation_is_needed():
 def test_pictures_of_another_size_are_refused():
     with pytest.raises(ShapeError, match=r"ConvNet: input has shape \(2, 3, 28, 28\). Expected \(N, 3, 32, 32\)"):
         models.cifar10_convnet(**SMALL)(torch.zeros(2, 3, 28, 28, dtype=torch.uint8))
+
+
+def test_drawn_activations_become_signs_in_evaluation():
+    torch.manual_seed(1)
+    drawn = models.cifar10_convnet(**SMALL, activation="stochastic-sign", batch_norm="shift")
+    plain = models.cifar10_convnet(**SMALL, batch_norm="shift")
+    x = pictures(4)
+    assert not torch.equal(drawn(x), drawn(x))
+    state = {name: value for name, value in drawn.state_dict().items() if not name.endswith("_extra_state")}
+    plain.load_state_dict(state)
+    assert torch.equal(drawn.eval()(x), plain.eval()(x))

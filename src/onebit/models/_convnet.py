@@ -100,7 +100,7 @@ def cifar10_convnet(
 
     widths: channels of the six convolutions.  hidden: widths of the dense layers.  classes: outputs.
     activation, weights: names of quantizers; weights=None keeps float weights.
-    batch_norm: "vanilla" (torch's), "theano" (the authors' first code), "shift" (no multipliers; the last one vanilla).
+    batch_norm: "vanilla" (torch's), "theano" (the authors' first code), "shift" (shift-based; the last one vanilla).
     """
     check_widths("cifar10-convnet", widths, hidden, classes)
     return ConvNet(widths, hidden, classes, activation, weights, batch_norm)

@@ -78,7 +78,7 @@ def mlp(
     hidden: width of each hidden layer.  inputs: pixels per picture.  classes: outputs.
     dropout: probability at the pixels, and after every hidden layer.
     activation, weights: names of quantizers; weights=None keeps float weights.
-    batch_norm: "vanilla" (torch's), "theano" (the authors' first code), "shift" (no multipliers; the last one vanilla).
+    batch_norm: "vanilla" (torch's), "theano" (the authors' first code), "shift" (shift-based; the last one vanilla).
     """
     _check(hidden, inputs, classes, dropout)
     return MLP(hidden, inputs, classes, dropout, activation, weights, batch_norm)

@@ -49,7 +49,7 @@ class _ShiftBatchNorm(InverseStdNorm):
 
 
 class ShiftBatchNorm2d(_ShiftBatchNorm):
-    """Batch norm without multipliers, over (N, C, H, W): mean and sums, then only shifts.
+    """Batch norm over (N, C, H, W) whose products are shifts: by powers of two only.
 
     Over the m values of a channel, with C = x - mean(x):
         var  = mean(C * AP2(C))            one factor is a power of two, so var is 1.5 % to 2.5 % high on a Gaussian
