@@ -35,9 +35,9 @@ enum { OB_CPU_FEATURES(OB_CPU_BIT) };
 /* What the rows of kernels.def need, all of it; one name per instruction set of the table. */
 #define OB_NEEDS_SCALAR 0u
 #define OB_NEEDS_AVX2 ((uint32_t)(OB_CPU_AVX2 | OB_CPU_F16C))
-#define OB_NEEDS_AVX512VPOPCNT                                                                       \
-    ((uint32_t)(OB_CPU_F16C | OB_CPU_AVX512F | OB_CPU_AVX512BW | OB_CPU_AVX512VL | OB_CPU_AVX512DQ | \
-                OB_CPU_AVX512VNNI | OB_CPU_AVX512VPOPCNTDQ))
+#define OB_NEEDS_AVX512BW \
+    (OB_NEEDS_AVX2 | (uint32_t)(OB_CPU_AVX512F | OB_CPU_AVX512BW | OB_CPU_AVX512VL | OB_CPU_AVX512DQ))
+#define OB_NEEDS_AVX512VPOPCNT (OB_NEEDS_AVX512BW | (uint32_t)(OB_CPU_AVX512VNNI | OB_CPU_AVX512VPOPCNTDQ))
 #define OB_NEEDS_AMX (OB_NEEDS_AVX512VPOPCNT | (uint32_t)(OB_CPU_GFNI | OB_CPU_AMXTILE | OB_CPU_AMXINT8))
 
 /* The features found, as a set of OB_CPU_* bits; found once, then remembered. */

@@ -13,6 +13,7 @@
 #endif
 
 #define OB_TARGET_AVX2 "avx2,f16c"
+#define OB_TARGET_AVX512BW "avx2,f16c,avx512f,avx512bw,avx512vl,avx512dq"
 #define OB_TARGET_AVX512VPOPCNT "avx2,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx512vpopcntdq"
 /* tiles.h writes the tile instructions itself */
 #define OB_TARGET_AMX "avx2,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx512vpopcntdq,gfni"

@@ -125,7 +125,7 @@ static void check_products(void) {
 #if defined(__x86_64__)
     const ob_shape depthwise = {3136, 64, 9, 9, 0};
     const char *isa;
-    cpu = OB_NEEDS_AVX512VPOPCNT; /* measured: popcount is faster than avx2's tables at every size */
+    cpu = OB_NEEDS_AVX512VPOPCNT; /* measured: popcount is faster than what does without, at every size */
     for (int i = 0; i < SIZES * SIZES * SIZES; i++)
         CHECK(!strcmp(chosen("dense", sizes[i % SIZES], sizes[i / SIZES % SIZES], sizes[i / SIZES / SIZES]),
                       "avx512vpopcnt"),
@@ -140,7 +140,7 @@ static void check_products(void) {
     CHECK(ob_force("amx") == OB_OK && !strcmp(chosen("dense", 1, 4096, 4096), "amx"), "forced");
     CHECK(!strcmp(estimate("conv2d", depthwise, 1, NULL).isa, "avx512vpopcnt"), "forced where it cannot");
     CHECK(ob_active("dense", &isa) == OB_OK && !strcmp(isa, "amx"), "%s", isa);
-    CHECK(ob_active("pack", &isa) == OB_OK && !strcmp(isa, "avx512vpopcnt"), "pack has no kernel for tiles: %s", isa);
+    CHECK(ob_active("pack", &isa) == OB_OK && !strcmp(isa, "avx512bw"), "pack has no kernel for tiles: %s", isa);
     CHECK(ob_force("avx2") == OB_OK && !strcmp(chosen("dense", 4096, 4096, 4096), "avx2"), "forced");
     CHECK(ob_force(NULL) == OB_OK && !strcmp(chosen("dense", 4096, 4096, 4096), "amx"), "no longer forced");
 #endif

@@ -132,12 +132,15 @@ def test_the_kernel_that_is_named_is_the_one_that_runs(isa, tmp_path):
     packed = Build("dense").packed
     packed.save(tmp_path / "model.onnx")
     rows = ("conv2d", "conv2d_u8", "dense", "max_pool2d")
+    # An operator without a kernel of that instruction set takes its best other.
+    isas = {row: native.available_isas(row) for row in rows}
+    expected = {row: isa if isa in known else known[0] for row, known in isas.items()}
     with native.force(isa):
         packed(pixels(2))
-        assert packed.kernels() == dict.fromkeys(rows, isa)
-        assert {row: native.ran(row) for row in rows} == dict.fromkeys(rows, isa)
+        assert packed.kernels() == expected
+        assert {row: native.ran(row) for row in rows} == expected
         session = OrtSession(tmp_path / "model.onnx")
-        assert session.kernels() == dict.fromkeys(rows, isa)
+        assert session.kernels() == expected
         executed = session.executed()
     assert {name: executed[name] for name in ("Conv2dU8Bits", "Conv2dBits", "MaxPool2d", "DenseFloat")} == {
         "Conv2dU8Bits": 1, "Conv2dBits": 2, "MaxPool2d": 1, "DenseFloat": 1,

@@ -1,6 +1,6 @@
 /* conv2d_u8_avx2.c: y = factor * (sum of p * w) + base, 32 products per instruction.
  *
- * As conv2d_u8_avx512vpopcnt.c: lanes are output channels, their 4 bytes are 4 neighbouring bytes of a run. vpmaddubsw
+ * As conv2d_u8_avx512.h: lanes are output channels, their 4 bytes are 4 neighbouring bytes of a run. vpmaddubsw
  * makes two 16-bit sums (at most 2 * 255 * 64, so it never saturates), vpmaddwd by 1 adds the two.
  * Cost of 32 MAC: vpmaddubsw + vpmaddwd + vpaddd: 10.7 MAC per operation. Bottleneck: those three.
  * Groups whose outputs are no multiple of 16 take the definition's own loop. */

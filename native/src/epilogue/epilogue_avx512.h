@@ -9,7 +9,7 @@
 #include "../target.h"
 #include "epilogue_scalar.h"
 
-OB_TARGET_BEGIN(OB_TARGET_AVX512VPOPCNT)
+OB_TARGET_BEGIN(OB_TARGET_AVX512BW)
 
 /* The epilogue of channels [channel, channel + 16), loaded once for all rows of a tile. */
 typedef struct ob_finish_avx512 {

@@ -1,4 +1,4 @@
-/* pack_avx2.c: as pack_avx512vpopcnt.c with 8 values in a vector. One compare and one movmskps make 8 bits of a word;
+/* pack_avx2.c: as pack_avx512bw.c with 8 values in a vector. One compare and one movmskps make 8 bits of a word;
  * where the channels stand first, the compare's lanes take the channel's bit: 3 operations for 8 values.
  * Bottleneck: reading x, 256 bytes of float32 per word. */
 #if defined(__x86_64__)

@@ -1,4 +1,4 @@
-/* unpack_avx512vpopcnt.c: x[i] = -1 if bit i is 1, else +1: 16 bits are a mask that chooses between the two.
+/* unpack_avx512bw.c: x[i] = -1 if bit i is 1, else +1: 16 bits are a mask that chooses between the two.
  * Bottleneck: writing x, 256 bytes per word. */
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -6,9 +6,9 @@
 #include "../kernels.h"
 #include "../target.h"
 
-OB_TARGET_BEGIN(OB_TARGET_AVX512VPOPCNT)
+OB_TARGET_BEGIN(OB_TARGET_AVX512BW)
 
-void ob_unpack_avx512vpopcnt(const uint64_t *words, int64_t rows, int64_t k, float *x) {
+void ob_unpack_avx512bw(const uint64_t *words, int64_t rows, int64_t k, float *x) {
     const __m512 plus_f32x16 = _mm512_set1_ps(1.0f), minus_f32x16 = _mm512_set1_ps(-1.0f);
     for (int64_t row = 0; row < rows; row++)
         for (int64_t i = 0; i < k; i += 64) {

@@ -1,4 +1,4 @@
-/* max_pool2d_avx512vpopcnt.c: m ^ AND(m ^ x) (see max_pool2d_scalar.c), 8 words of a pixel at a time.
+/* max_pool2d_avx512bw.c: m ^ AND(m ^ x) (see max_pool2d_scalar.c), 8 words of a pixel at a time.
  *
  * Cost of 512 channels of one place of a window: a load with a ternary operation, x ^ m & all. Pixels of fewer than 8
  * words use part of a vector. Limit: two loads per cycle, or the memory. */
@@ -8,7 +8,7 @@
 #include "../target.h"
 #include "pool_window.h"
 
-OB_TARGET_BEGIN(OB_TARGET_AVX512VPOPCNT)
+OB_TARGET_BEGIN(OB_TARGET_AVX512BW)
 
 /* Up to 8 words of all output columns of one row. */
 OB_INLINE void row_of_words(const ob_max_pool2d_job *job, int64_t row, int64_t word, const __mmask8 live) {
@@ -30,7 +30,7 @@ OB_INLINE void row_of_words(const ob_max_pool2d_job *job, int64_t row, int64_t w
     }
 }
 
-void ob_max_pool2d_avx512vpopcnt(const ob_max_pool2d_job *job, int64_t row, int64_t rows) {
+void ob_max_pool2d_avx512bw(const ob_max_pool2d_job *job, int64_t row, int64_t rows) {
     for (; rows > 0; rows--, row++)
         for (int64_t word = 0; word < job->words; word += 8) {
             const int64_t left = job->words - word;

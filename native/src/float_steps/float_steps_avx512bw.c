@@ -1,4 +1,4 @@
-/* float_steps_avx512vpopcnt.c: the steps of onebit.h on 64 floats of a row, four vectors, and one word of their signs.
+/* float_steps_avx512bw.c: the steps of onebit.h on 64 floats of a row, four vectors, and one word of their signs.
  *
  * Cost of 64 floats with a residual, a clamp and bits: 12 loads beside the floats and 4 stores, some 20 vector
  * operations. Limit: two loads per cycle in L1; one line of floats, one of the residual and one store per 16 floats
@@ -9,7 +9,7 @@
 #include "../kernels.h"
 #include "../target.h"
 
-OB_TARGET_BEGIN(OB_TARGET_AVX512VPOPCNT)
+OB_TARGET_BEGIN(OB_TARGET_AVX512BW)
 
 enum { VECTORS = 4 };
 
@@ -72,7 +72,7 @@ OB_INLINE void block(const ob_epilogue *e, unsigned char *row_out, unsigned char
     memcpy(row_bits + channel / 8, &word, sizeof word);
 }
 
-void ob_float_steps_avx512vpopcnt(const ob_epilogue *e, unsigned char *out, int64_t n, const ob_dense_part *part) {
+void ob_float_steps_avx512bw(const ob_epilogue *e, unsigned char *out, int64_t n, const ob_dense_part *part) {
     const ob_epilogue steps = *e; /* a copy that no store can change */
     const int64_t words = (n + 63) / 64, end = part->channel + part->channels, whole = end / 64 * 64;
     const __mmask16 all[VECTORS] = {0xffff, 0xffff, 0xffff, 0xffff};

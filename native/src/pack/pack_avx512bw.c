@@ -1,4 +1,4 @@
-/* pack_avx512vpopcnt.c: one compare makes 16 bits: values become float32 first, which is exact (value.h).
+/* pack_avx512bw.c: one compare makes 16 bits: values become float32 first, which is exact (value.h).
  *
  * A falling channel (direction -1) is a rising one of -x and -threshold: an exclusive or of the sign bits.
  * Channels last: the 16 bits are neighbours in a word. Channels first: a vector holds 16 places of one channel, and
@@ -12,7 +12,7 @@
 #include "../target.h"
 #include "forms.h"
 
-OB_TARGET_BEGIN(OB_TARGET_AVX512VPOPCNT)
+OB_TARGET_BEGIN(OB_TARGET_AVX512BW)
 
 enum { VECTORS = 4, BLOCK = 16 * VECTORS, AHEAD = 256 };
 
@@ -147,7 +147,7 @@ OB_INLINE void planes(const ob_pack_job *job, int64_t first, int64_t count, cons
     }
 }
 
-OB_PACK_KERNEL(avx512vpopcnt)
+OB_PACK_KERNEL(avx512bw)
 
 OB_TARGET_END
 
