@@ -11,7 +11,7 @@ EPOCH = Epoch(2, 0.125, 0.975, 0.975, 2, 0.01, 3.0, 12345.6, {"a": 0.1}, {"a": 0
 def test_live_progress_shows_loss_accuracy_best_and_time_left(recipe):
     text = io.StringIO()
     live = LiveProgress(Console(file=text, width=120, force_terminal=True, color_system=None))
-    live.on_start(Plan(recipe, steps=30, epoch=1, step=5, source="here"))
+    live.on_start(Plan(recipe, steps=30, epoch=1, step=5, source="here", arithmetic="on bits"))
     for _ in range(25):
         live.on_step(torch.tensor(0.5))
     live.on_epoch(EPOCH)
@@ -30,16 +30,16 @@ def test_live_progress_shows_loss_accuracy_best_and_time_left(recipe):
 
 def test_line_progress_prints_one_line_for_each_epoch(recipe, capsys):
     lines = LineProgress()
-    lines.on_start(Plan(recipe, steps=30, epoch=1, step=5, source="here"))
+    lines.on_start(Plan(recipe, steps=30, epoch=1, step=5, source="here", arithmetic="on bits"))
     lines.on_step(torch.tensor(0.5))
     lines.on_epoch(EPOCH)
     lines.on_end()
     assert capsys.readouterr().out.splitlines() == [
-        "corners: 3 epochs of 30 steps, going on at epoch 2, step 5; here",
+        "corners: 3 epochs of 30 steps, going on at epoch 2, step 5; here; on bits",
         "epoch 2/3  loss 0.1250  validation 97.50%  12,346 images/s  (best)",
     ]
 
 
 def test_line_progress_says_that_nothing_is_left_to_do(recipe, capsys):
-    LineProgress().on_start(Plan(recipe, steps=30, epoch=3, step=0, source="here"))
-    assert capsys.readouterr().out == "corners: 3 epochs of 30 steps, all done before; here\n"
+    LineProgress().on_start(Plan(recipe, steps=30, epoch=3, step=0, source="here", arithmetic="on bits"))
+    assert capsys.readouterr().out == "corners: 3 epochs of 30 steps, all done before; here; on bits\n"

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from onebit._errors import OptionError, ShapeError
+from onebit.models._activation import Activation, end_block
 from onebit.models._catalog import register
 from onebit.models._norms import batch_norm_named
 from onebit.nn import BinaryConv2d, BinaryLinear, Pixels
-from onebit.quantizers import Quantizer, resolve
 
 CHANNELS, SIDE = 3, 32  # of CIFAR-10 and SVHN
 
@@ -20,7 +20,8 @@ class ConvNet(nn.Sequential):
     """pixels, three stages of [conv, batch norm, conv, max pool 2, batch norm], then [linear, batch norm] three times.
 
     uint8 (N, 3, 32, 32) -> real scores (N, classes). Convolutions are 3 x 3, padded with one ring of zeros. The first
-    layer sees pixels, every later one takes the sign of its input; no layer has float weights.
+    layer sees pixels, every later one takes the sign of its input; no layer has float weights. With a float activation
+    that stands behind each batch norm instead.
     """
 
     def __init__(
@@ -33,26 +34,25 @@ class ConvNet(nn.Sequential):
         batch_norm: str,
     ) -> None:
         super().__init__(OrderedDict(pixels=Pixels()))
+        active = Activation.named("cifar10-convnet", activation)
         inputs, side = CHANNELS, SIDE
         for depth, width in enumerate(widths, start=1):
+            signs = None if depth == 1 else active.quantizer()
             block = OrderedDict[str, nn.Module]()
-            signs = None if depth == 1 else activation_named("cifar10-convnet", activation)
             block["conv"] = BinaryConv2d(inputs, width, 3, padding=1, input_quantizer=signs, weight_quantizer=weights)
             if depth % 2 == 0:
                 block["pool"] = nn.MaxPool2d(2)
                 side //= 2
-            block["norm"] = batch_norm_named(batch_norm, width, maps=True)
-            self.add_module(f"conv{depth}", nn.Sequential(block))
+            self.add_module(f"conv{depth}", end_block(block, batch_norm_named(batch_norm, width, maps=True), active))
             inputs = width
         self.add_module("flatten", nn.Flatten())
         inputs *= side * side
         for depth, width in enumerate((*hidden, classes), start=1):
             last = depth > len(hidden)
-            signs = activation_named("cifar10-convnet", activation)
-            block = OrderedDict[str, nn.Module]()
-            block["linear"] = BinaryLinear(inputs, width, input_quantizer=signs, weight_quantizer=weights)
-            block["norm"] = batch_norm_named(batch_norm, width, last=last)
-            self.add_module("output" if last else f"dense{depth}", nn.Sequential(block))
+            linear = BinaryLinear(inputs, width, input_quantizer=active.quantizer(), weight_quantizer=weights)
+            norm = batch_norm_named(batch_norm, width, last=last)
+            block = OrderedDict[str, nn.Module](linear=linear)
+            self.add_module("output" if last else f"dense{depth}", end_block(block, norm, None if last else active))
             inputs = width
 
     def forward(self, x: Tensor) -> Tensor:
@@ -61,14 +61,6 @@ class ConvNet(nn.Sequential):
         for step in self:
             x = step(x)
         return x
-
-
-def activation_named(model: str, name: str) -> Quantizer:
-    """A new quantizer of that name for one activation of the model; OptionError for None."""
-    quantizer = resolve(name)
-    if quantizer is None:
-        raise OptionError(f"{model}: activation is None. Expected the name of a quantizer, such as 'sign'.")
-    return quantizer
 
 
 def check_pictures(model: str, x: Tensor) -> None:
@@ -99,7 +91,7 @@ def cifar10_convnet(
     """The paper's network for CIFAR-10 (arXiv:1602.02830): 14.0 million weights; for SVHN it halves `widths`.
 
     widths: channels of the six convolutions.  hidden: widths of the dense layers.  classes: outputs.
-    activation, weights: names of quantizers; weights=None keeps float weights.
+    activation, weights: names of quantizers; weights=None keeps float weights, activation="relu" float activations.
     batch_norm: "vanilla" (torch's), "theano" (the authors' first code), "shift" (shift-based; the last one vanilla).
     """
     check_widths("cifar10-convnet", widths, hidden, classes)

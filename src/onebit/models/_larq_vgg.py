@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from onebit.models._activation import Activation, end_block
 from onebit.models._catalog import register
 from onebit.models._convnet import CHANNELS, SIDE, check_pictures, check_widths
 from onebit.nn import BinaryConv2d, BinaryLinear, Pixels
@@ -45,26 +46,33 @@ class LarqVGG(nn.Sequential):
     its input. The first convolution has no padding, the others a ring of zeros.
     """
 
-    def __init__(self, widths: Sequence[int], hidden: Sequence[int], classes: int) -> None:
+    def __init__(
+        self, widths: Sequence[int], hidden: Sequence[int], classes: int, activation: str, weights: str | None
+    ) -> None:
         super().__init__(OrderedDict(pixels=Pixels()))
+        active = Activation.named("larq-vgg", activation)
         inputs, side = CHANNELS, SIDE - 2
         for depth, width in enumerate(widths, start=1):
             first = depth == 1
-            signs = None if first else "sign"
+            signs = None if first else active.quantizer()
             block = OrderedDict[str, nn.Module]()
-            block["conv"] = BinaryConv2d(inputs, width, 3, padding=0 if first else 1, input_quantizer=signs)
+            padding = 0 if first else 1
+            block["conv"] = BinaryConv2d(
+                inputs, width, 3, padding=padding, input_quantizer=signs, weight_quantizer=weights
+            )
             if depth % 2 == 0:
                 block["pool"] = nn.MaxPool2d(2)
                 side //= 2
-            block["norm"] = ShiftNorm2d(width)
-            self.add_module(f"conv{depth}", nn.Sequential(block))
+            self.add_module(f"conv{depth}", end_block(block, ShiftNorm2d(width), active))
             inputs = width
         self.add_module("flatten", nn.Flatten())
         inputs *= side * side
         for depth, width in enumerate((*hidden, classes), start=1):
-            linear = BinaryLinear(inputs, width, input_quantizer="sign")
-            name = "output" if depth > len(hidden) else f"dense{depth}"
-            self.add_module(name, nn.Sequential(OrderedDict(linear=linear, norm=ShiftNorm1d(width))))
+            last = depth > len(hidden)
+            linear = BinaryLinear(inputs, width, input_quantizer=active.quantizer(), weight_quantizer=weights)
+            block = OrderedDict[str, nn.Module](linear=linear)
+            name = "output" if last else f"dense{depth}"
+            self.add_module(name, end_block(block, ShiftNorm1d(width), None if last else active))
             inputs = width
 
     def forward(self, x: Tensor) -> Tensor:
@@ -77,11 +85,16 @@ class LarqVGG(nn.Sequential):
 
 @register("larq-vgg")
 def larq_vgg(
-    widths: Sequence[int] = (128, 128, 256, 256, 512, 512), hidden: Sequence[int] = (1024, 1024), classes: int = 10
+    widths: Sequence[int] = (128, 128, 256, 256, 512, 512),
+    hidden: Sequence[int] = (1024, 1024),
+    classes: int = 10,
+    activation: str = "sign",
+    weights: str | None = "sign",
 ) -> LarqVGG:
     """The network of Larq's CIFAR-10 guide: 10.4 million parameters, all weights binary.
 
     widths: channels of the six convolutions.  hidden: widths of the dense layers.  classes: outputs.
+    activation, weights: names of quantizers; weights=None keeps float weights, activation="relu" float activations.
     """
     check_widths("larq-vgg", widths, hidden, classes)
-    return LarqVGG(widths, hidden, classes)
+    return LarqVGG(widths, hidden, classes, activation, weights)

@@ -8,18 +8,10 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from onebit._errors import OptionError
+from onebit.models._activation import Activation, end_block
 from onebit.models._catalog import register
 from onebit.models._norms import batch_norm_named
 from onebit.nn import BinaryLinear, Pixels
-from onebit.quantizers import resolve
-
-
-def _layer(
-    inputs: int, outputs: int, weights: str | None, batch_norm: str, *, last: bool = False
-) -> OrderedDict[str, nn.Module]:
-    """Linear and batch norm; no bias, the norm has one."""
-    linear = BinaryLinear(inputs, outputs, weight_quantizer=weights)
-    return OrderedDict(linear=linear, norm=batch_norm_named(batch_norm, outputs, last=last))
 
 
 class MLP(nn.Sequential):
@@ -27,7 +19,8 @@ class MLP(nn.Sequential):
 
     uint8 (N, 1, H, W) or (N, inputs) -> real scores (N, classes). The first layer sees pixels, every later one signs;
     no layer has float weights. Dropout acts in training only, so a trained network is exactly
-    Pixels -> [linear -> batch norm -> sign] ... -> linear -> batch norm.
+    Pixels -> [linear -> batch norm -> sign] ... -> linear -> batch norm. Without dropout between the layers each takes
+    the sign of its input itself.
     """
 
     def __init__(
@@ -41,26 +34,27 @@ class MLP(nn.Sequential):
         batch_norm: str,
     ) -> None:
         super().__init__(OrderedDict(flatten=nn.Flatten(), pixels=Pixels(), dropout=nn.Dropout(dropout[0])))
-        for depth, width in enumerate(hidden, start=1):
-            block = _layer(inputs, width, weights, batch_norm)
-            block["sign"] = _activation(activation)
-            block["dropout"] = nn.Dropout(dropout[1])
-            self.add_module(f"hidden{depth}", nn.Sequential(block))
+        active = Activation.named("mlp", activation)
+        for depth, width in enumerate((*hidden, classes), start=1):
+            last = depth > len(hidden)
+            signs = None if depth == 1 or dropout[1] else active.quantizer()
+            linear = BinaryLinear(inputs, width, input_quantizer=signs, weight_quantizer=weights)
+            norm = batch_norm_named(batch_norm, width, last=last)
+            block = OrderedDict[str, nn.Module](linear=linear)
+            if dropout[1] and not last:
+                block.update(norm=norm, sign=active.always(), dropout=nn.Dropout(dropout[1]))
+                self.add_module(f"hidden{depth}", nn.Sequential(block))
+            else:
+                self.add_module(
+                    "output" if last else f"hidden{depth}", end_block(block, norm, None if last else active)
+                )
             inputs = width
-        self.add_module("output", nn.Sequential(_layer(inputs, classes, weights, batch_norm, last=True)))
 
     def forward(self, x: Tensor) -> Tensor:
         """Uint8 (N, ...) -> (N, classes)."""
         for step in self:
             x = step(x)
         return x
-
-
-def _activation(name: str) -> nn.Module:
-    quantizer = resolve(name)
-    if quantizer is None:
-        raise OptionError("mlp: activation is None. Expected the name of a quantizer, such as 'sign'.")
-    return quantizer
 
 
 @register("mlp")
@@ -77,7 +71,7 @@ def mlp(
 
     hidden: width of each hidden layer.  inputs: pixels per picture.  classes: outputs.
     dropout: probability at the pixels, and after every hidden layer.
-    activation, weights: names of quantizers; weights=None keeps float weights.
+    activation, weights: names of quantizers; weights=None keeps float weights, activation="relu" float activations.
     batch_norm: "vanilla" (torch's), "theano" (the authors' first code), "shift" (shift-based; the last one vanilla).
     """
     _check(hidden, inputs, classes, dropout)

@@ -11,13 +11,17 @@ from onebit.training._recipe import Recipe
 
 @dataclass(frozen=True)
 class Plan:
-    """The run as it starts: `epoch` and `step` are where it goes on, both 0 unless it is resumed."""
+    """The run as it starts: `epoch` and `step` are where it goes on, both 0 unless it is resumed.
+
+    source: where the pictures came from.  arithmetic: what the network is computed with.
+    """
 
     recipe: Recipe
     steps: int
     epoch: int
     step: int
     source: str
+    arithmetic: str
 
 
 @dataclass(frozen=True)

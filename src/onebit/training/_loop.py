@@ -16,6 +16,7 @@ from onebit.data import Batches, Dataset, augment, batches
 from onebit.metrics import FlipRatio, weight_saturation
 from onebit.nn import functional as F
 from onebit.optim import clip_latent_weights, set_lr
+from onebit.training._arithmetic import set_arithmetic
 from onebit.training._callback import Callback, Epoch, Plan
 from onebit.training._evaluate import accuracy, recalibrate_batch_norm
 from onebit.training._interrupt import Interrupt
@@ -47,6 +48,7 @@ class Loop:
         self.callbacks = callbacks if self.accelerator.is_main_process else ()
         self.augment = augment(recipe.data.augment) if recipe.data.augment else None
         self.bare = make_network(recipe, None if resumed else self.training)
+        self.arithmetic = set_arithmetic(self.bare, recipe.arithmetic, self.accelerator.device)
         optimizer = make_optimizer(self.bare, recipe.optimizer)
         self.model, self.optimizer = self.accelerator.prepare(self.bare, optimizer)
         self.flips = FlipRatio(self.bare)
@@ -63,7 +65,7 @@ class Loop:
 
     def run(self) -> None:
         """From where the state stands to the last epoch; a Ctrl-C saves and raises KeyboardInterrupt."""
-        plan = Plan(self.recipe, self.steps, self.epoch, self.step, self.training.source)
+        plan = Plan(self.recipe, self.steps, self.epoch, self.step, self.training.source, self.arithmetic)
         self._tell("on_start", plan)
         try:
             while self.epoch < self.recipe.epochs:

@@ -69,7 +69,10 @@ class LineProgress(Callback):
         at = f", going on at epoch {plan.epoch + 1}, step {plan.step}" if plan.epoch or plan.step else ""
         if plan.epoch == self._epochs:
             at = ", all done before"
-        print(f"{plan.recipe.name}: {self._epochs} epochs of {plan.steps} steps{at}; {plan.source}", flush=True)
+        print(
+            f"{plan.recipe.name}: {self._epochs} epochs of {plan.steps} steps{at}; {plan.source}; {plan.arithmetic}",
+            flush=True,
+        )
 
     def on_epoch(self, epoch: Epoch) -> None:
         """The epoch in a line."""

@@ -82,6 +82,19 @@ class OptimizerOptions:
 
 
 @dataclass(frozen=True)
+class ArithmeticOptions:
+    """How the network is computed while it is trained.
+
+    forward: "bits" multiplies packed signs, which gives the sums of float32 exactly, on a CPU; "float" multiplies
+        floats; "auto" takes bits where there are any to take, and says what it took.
+    backward: the dtype in which layers on bits multiply gradients, see `onebit.nn.use_bits`.
+    """
+
+    forward: Literal["auto", "bits", "float"] = "auto"
+    backward: Literal["float32", "bfloat16"] = "float32"
+
+
+@dataclass(frozen=True)
 class EvaluationOptions:
     """How validation and test accuracy are taken.
 
@@ -106,6 +119,7 @@ class Recipe:
     data: DataOptions
     model: ModelOptions
     optimizer: OptimizerOptions = field(default_factory=OptimizerOptions)
+    arithmetic: ArithmeticOptions = field(default_factory=ArithmeticOptions)
     evaluation: EvaluationOptions = field(default_factory=EvaluationOptions)
     epochs: int = 100
     min_steps: int = 0

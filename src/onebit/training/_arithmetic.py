@@ -1,0 +1,32 @@
+"""How a network is computed while it is trained: on bits or floats, gradients in which dtype, in which memory order."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from onebit._errors import NativeError
+from onebit.nn import BinaryConv2d, binary_layers, use_bits
+from onebit.training._recipe import ArithmeticOptions
+
+
+def set_arithmetic(model: nn.Module, options: ArithmeticOptions, device: torch.device) -> str:
+    """Prepare the model as the recipe's arithmetic says; returns a sentence of what will run.
+
+    Convolutions are put into channels-last order, in which bits are packed and CPUs and GPUs convolve fastest.
+    Raises NativeError if bits are asked for and libonebit is missing; with "auto" the sentence says so.
+    """
+    if any(isinstance(module, BinaryConv2d) for module in model.modules()):
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    count = sum(1 for _ in binary_layers(model))
+    if options.forward == "float":
+        return "forward on floats, as the recipe says"
+    if options.forward == "auto" and device.type != "cpu":
+        return f"forward on floats, on {device.type}"
+    try:
+        chosen = use_bits(model, torch.bfloat16 if options.backward == "bfloat16" else torch.float32)
+    except NativeError as error:
+        if options.forward == "bits":
+            raise
+        return f"forward on floats: {str(error).split(';')[0]}"
+    return f"forward on bits in {len(chosen)} of {count} binary layers, their gradients in {options.backward}"

@@ -1,0 +1,52 @@
+import pytest
+import torch
+from torch import nn as torch_nn
+
+from onebit._errors import NativeError
+from onebit.nn import BinaryConv2d, BinaryLinear
+from onebit.training import _arithmetic, train
+from onebit.training._arithmetic import set_arithmetic
+from onebit.training._recipe import ArithmeticOptions
+
+CPU = torch.device("cpu")
+SMALL = ("model.options={hidden: [24, 16], inputs: 64, classes: 4, dropout: [0, 0]}", "epochs=2")
+
+
+def network():
+    return torch_nn.Sequential(
+        BinaryConv2d(3, 8, 3),
+        BinaryConv2d(8, 8, 3, input_quantizer="sign"),
+        torch_nn.Flatten(),
+        BinaryLinear(8, 4, input_quantizer="sign"),
+    )
+
+
+def test_it_says_what_runs():
+    model = network()
+    said = set_arithmetic(model, ArithmeticOptions(backward="bfloat16"), CPU)
+    assert said == "forward on bits in 2 of 3 binary layers, their gradients in bfloat16"
+    assert [layer.bits_backward for layer in model if hasattr(layer, "bits_backward")] == [None, *[torch.bfloat16] * 2]
+    assert model[1].weight.is_contiguous(memory_format=torch.channels_last)
+    assert "as the recipe says" in set_arithmetic(model, ArithmeticOptions(forward="float"), CPU)
+    assert "floats, on meta" in set_arithmetic(model, ArithmeticOptions(), torch.device("meta"))
+
+
+def test_a_missing_library_is_named_and_refused_only_if_bits_are_asked_for(monkeypatch):
+    def missing(*_):
+        raise NativeError("libonebit was not found; searched: here.")
+
+    monkeypatch.setattr(_arithmetic, "use_bits", missing)
+    said = set_arithmetic(network(), ArithmeticOptions(), CPU)
+    assert said == "forward on floats: libonebit was not found"
+    with pytest.raises(NativeError):
+        set_arithmetic(network(), ArithmeticOptions(forward="bits"), CPU)
+
+
+def test_bits_train_the_same_network_as_floats(tmp_path, recipe, data):
+    trained = []
+    for forward in ("bits", "float"):
+        one = recipe.override(*SMALL, f"arithmetic.forward={forward}")
+        train(one, tmp_path / forward, data=data, quiet=True)
+        trained.append(torch.load(tmp_path / forward / "checkpoint.pt", weights_only=True)["model"])
+    for name, tensor in trained[0].items():
+        torch.testing.assert_close(tensor, trained[1][name], msg=name)
