@@ -121,12 +121,12 @@ OrtStatus *ob_ort_conv_run(const ort_kernel *kernel, OrtKernelContext *context, 
     int64_t dims[4] = {call.batch, 0, 0, kernel->op->output == OB_OUTPUT_BITS ? ob_ort_packed_bytes(call.n) : call.n};
     status = ob_ort_refuse_status(kernel, ob_conv2d_output(&call, dims + 1));
     if (!status) status = make_output(kernel, context, dims, &call.out);
+    if (!status) status = ob_ort_read_epilogue(kernel, context, dims, 4, &epilogue);
     if (status || !call.batch) return status;
-    status = ob_ort_read_epilogue(kernel, context, &epilogue);
     call.x = x->data, call.weights = kernel->weights, call.weights_bytes = kernel->weights_bytes;
     call.epilogue = &epilogue, call.executor = executor;
     call.workspace_bytes = (u8 ? ob_conv2d_u8_workspace : ob_conv2d_workspace)(&call, executor->threads);
-    if (!status) status = ob_ort_scratch(kernel, call.workspace_bytes, &memory);
+    status = ob_ort_scratch(kernel, call.workspace_bytes, &memory);
     if (status) return status;
     call.workspace = memory ? ob_ort_align_up(memory) : NULL;
     status = ob_ort_refuse_status(kernel, (u8 ? ob_conv2d_u8 : ob_conv2d)(&call));

@@ -150,23 +150,70 @@ static void pool_run(void *memory, int64_t count, void (*task)(void *data, int64
     for (int64_t i = 0; i < count; i++) task(data, i);
 }
 
-/* Channel arrays after the weights: scale and bias, or threshold and direction, n values each. */
-OrtStatus *ob_ort_read_epilogue(const ort_kernel *kernel, const OrtKernelContext *context, ob_epilogue *out) {
-    ort_tensor arrays[2];
-    *out = (ob_epilogue){.output = kernel->op->output};
-    if (kernel->op->inputs < 4) return NULL;
-    for (size_t i = 0; i < 2; i++) {
-        OrtStatus *status = ob_ort_read_input(kernel, context, 2 + i, &arrays[i]);
-        if (status) return status;
-        if (arrays[i].rank != 1 || arrays[i].last != kernel->n)
-            return ob_ort_refuse(kernel, "input %zu has %zu dimensions, the last %lld; expected (%lld).", 2 + i,
-                                 arrays[i].rank, (long long)arrays[i].last, (long long)kernel->n);
-    }
-    if (kernel->op->output == OB_OUTPUT_FLOAT)
-        out->scale = arrays[0].data, out->bias = arrays[1].data;
-    else
-        out->threshold = arrays[0].data, out->direction = arrays[1].data;
+/* The next input, one value for each of n channels. */
+static OrtStatus *read_channels(const ort_kernel *kernel, const OrtKernelContext *context, size_t *index,
+                                const void **out) {
+    ort_tensor array;
+    OrtStatus *status = ob_ort_read_input(kernel, context, *index, &array);
+    if (status) return status;
+    if (array.rank != 1 || array.last != kernel->n)
+        return ob_ort_refuse(kernel, "input %zu has %zu dimensions, the last %lld; expected (%lld).", *index,
+                             array.rank, (long long)array.last, (long long)kernel->n);
+    *out = array.data, ++*index;
     return NULL;
+}
+
+static OrtStatus *read_residual(const ort_kernel *kernel, const OrtKernelContext *context, size_t *index,
+                                const int64_t *dims, size_t rank, ob_epilogue *out) {
+    ort_tensor residual;
+    OrtStatus *status = ob_ort_read_input(kernel, context, *index, &residual);
+    if (status) return status;
+    int same = residual.rank == rank;
+    for (size_t i = 0; same && i < rank; i++) same = residual.dims[i] == dims[i];
+    if (!same) return ob_ort_refuse(kernel, "input %zu, the residual, has another shape than the output.", *index);
+    out->residual = residual.data, out->residual_last = kernel->op->adds == 2, ++*index;
+    return NULL;
+}
+
+static OrtStatus *read_activation(const ort_kernel *kernel, const OrtKernelContext *context, size_t *index,
+                                  ob_epilogue *out) {
+    OrtStatus *status = NULL;
+    out->activation = kernel->op->activation;
+    if (out->activation == OB_ACTIVATION_PRELU)
+        return read_channels(kernel, context, index, (const void **)&out->slope);
+    if (out->activation != OB_ACTIVATION_CLAMP) return NULL;
+    status = read_channels(kernel, context, index, (const void **)&out->low);
+    return status ? status : read_channels(kernel, context, index, (const void **)&out->high);
+}
+
+static OrtStatus *read_signs(const ort_kernel *kernel, OrtKernelContext *context, size_t *index, const int64_t *dims,
+                             size_t rank, ob_epilogue *out) {
+    int64_t sizes[ORT_MAX_RANK];
+    OrtValue *value = NULL;
+    OrtStatus *status = read_channels(kernel, context, index, (const void **)&out->float_threshold);
+    if (!status) status = read_channels(kernel, context, index, (const void **)&out->direction);
+    for (size_t i = 0; i < rank; i++) sizes[i] = i + 1 < rank ? dims[i] : ob_ort_packed_bytes(kernel->n);
+    if (!status) status = kernel->api->KernelContext_GetOutput(context, 1, sizes, rank, &value);
+    return status ? status : kernel->api->GetTensorMutableData(value, &out->bits);
+}
+
+OrtStatus *ob_ort_read_epilogue(const ort_kernel *kernel, OrtKernelContext *context, const int64_t *dims, size_t rank,
+                                ob_epilogue *out) {
+    const int32_t output = kernel->op->output;
+    OrtStatus *status = NULL;
+    size_t index = 2;
+    *out = (ob_epilogue){.output = output};
+    if (output == OB_OUTPUT_BITS) {
+        status = read_channels(kernel, context, &index, (const void **)&out->threshold);
+        if (!status) status = read_channels(kernel, context, &index, (const void **)&out->direction);
+    }
+    if (output != OB_OUTPUT_FLOAT && output != OB_OUTPUT_FLOAT_BITS) return status;
+    status = read_channels(kernel, context, &index, (const void **)&out->scale);
+    if (!status) status = read_channels(kernel, context, &index, (const void **)&out->bias);
+    if (!status && kernel->op->adds == 1) status = read_residual(kernel, context, &index, dims, rank, out);
+    if (!status) status = read_activation(kernel, context, &index, out);
+    if (!status && kernel->op->adds == 2) status = read_residual(kernel, context, &index, dims, rank, out);
+    return status || output == OB_OUTPUT_FLOAT ? status : read_signs(kernel, context, &index, dims, rank, out);
 }
 
 OrtStatus *ob_ort_scratch(const ort_kernel *kernel, size_t bytes, void **memory) {
@@ -180,14 +227,12 @@ OrtStatus *ob_ort_release(const ort_kernel *kernel, void *memory, OrtStatus *sta
     return status ? status : freed;
 }
 
-static OrtStatus *run_dense(const ort_kernel *kernel, const OrtKernelContext *context, const ort_tensor *x, void *out,
+static OrtStatus *run_dense(const ort_kernel *kernel, const ob_epilogue *epilogue, const ort_tensor *x, void *out,
                             const ob_executor *executor) {
     int u8 = kernel->op->family == ORT_DENSE_U8;
     size_t bytes = (u8 ? ob_dense_u8_workspace : ob_dense_workspace)(x->rows, kernel->n, kernel->k, executor->threads);
-    ob_epilogue epilogue;
     void *memory = NULL;
-    OrtStatus *status = ob_ort_read_epilogue(kernel, context, &epilogue);
-    if (!status) status = ob_ort_scratch(kernel, bytes, &memory);
+    OrtStatus *status = ob_ort_scratch(kernel, bytes, &memory);
     if (status) return status;
     ob_dense_call call = {.m = x->rows,
                           .n = kernel->n,
@@ -195,7 +240,7 @@ static OrtStatus *run_dense(const ort_kernel *kernel, const OrtKernelContext *co
                           .x = x->data,
                           .weights = kernel->weights,
                           .weights_bytes = kernel->weights_bytes,
-                          .epilogue = &epilogue,
+                          .epilogue = epilogue,
                           .out = out,
                           .workspace = memory ? ob_ort_align_up(memory) : NULL,
                           .workspace_bytes = bytes,
@@ -226,6 +271,7 @@ OrtStatus *ORT_CALL ob_ort_compute(void *memory, OrtKernelContext *context) {
      * a pool that is smaller runs the parts one after another. */
     ob_executor executor = {&pool, ob_get_threads(), pool_run};
     ort_tensor x;
+    ob_epilogue epilogue;
     int64_t dims[ORT_MAX_RANK], last = 0;
     OrtValue *value = NULL;
     void *out = NULL;
@@ -237,8 +283,10 @@ OrtStatus *ORT_CALL ob_ort_compute(void *memory, OrtKernelContext *context) {
     for (size_t i = 0; i < x.rank; i++) dims[i] = i + 1 < x.rank ? x.dims[i] : last;
     status = kernel->api->KernelContext_GetOutput(context, 0, dims, x.rank, &value);
     if (!status) status = kernel->api->GetTensorMutableData(value, &out);
+    const int is_dense = kernel->op->family == ORT_DENSE || kernel->op->family == ORT_DENSE_U8;
+    if (!status && is_dense) status = ob_ort_read_epilogue(kernel, context, dims, x.rank, &epilogue);
     if (status || x.rows == 0) return status;
     if (kernel->op->family == ORT_UNPACK)
         return ob_ort_refuse_status(kernel, ob_unpack_f32(x.data, x.rows, kernel->k, out, &executor));
-    return run_dense(kernel, context, &x, out, &executor);
+    return run_dense(kernel, &epilogue, &x, out, &executor);
 }

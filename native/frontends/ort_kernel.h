@@ -23,9 +23,10 @@ typedef struct ort_op {
     OrtCustomOp callbacks; /* first: the runtime hands back a pointer to it */
     const char *name;
     ort_family family;
-    int32_t output; /* OB_OUTPUT_*, 0 for pack and unpack */
+    int32_t output; /* OB_OUTPUT_*, 0 for pack, unpack and pooling */
     size_t inputs;
-    int32_t input_types[4], output_type;
+    int32_t input_types[9], output_type; /* floats and their signs: the signs are a second output, of bytes */
+    int32_t activation, adds; /* OB_ACTIVATION_*; the residual is an input: 1 before the activation, 2 behind */
 } ort_op;
 
 /* One node: what its attributes and weights say. Nothing in it changes after it is made. */
@@ -56,7 +57,10 @@ OrtStatus *ob_ort_refuse_status(const ort_kernel *kernel, ob_status status);
 OrtStatus *ob_ort_read_input(const ort_kernel *kernel, const OrtKernelContext *context, size_t index, ort_tensor *out);
 /* The initializer of the weights, and memory for a handle of `bytes`. */
 OrtStatus *ob_ort_read_weights(ort_kernel *kernel, const OrtKernelInfo *info, size_t bytes, ort_tensor *rows);
-OrtStatus *ob_ort_read_epilogue(const ort_kernel *kernel, const OrtKernelContext *context, ob_epilogue *out);
+/* The epilogue, from the inputs behind the weights; dims are those of the float output, of `rank`. A second output is
+ * made here. */
+OrtStatus *ob_ort_read_epilogue(const ort_kernel *kernel, OrtKernelContext *context, const int64_t *dims, size_t rank,
+                                ob_epilogue *out);
 /* Scratch from the runtime's allocator (to be aligned), and its end, which keeps the first of two errors. */
 OrtStatus *ob_ort_scratch(const ort_kernel *kernel, size_t bytes, void **memory);
 OrtStatus *ob_ort_release(const ort_kernel *kernel, void *memory, OrtStatus *status);

@@ -16,15 +16,13 @@ static size_t ORT_CALL ort_inputs(const OrtCustomOp *op) {
     return ((const ort_op *)op)->inputs;
 }
 static size_t ORT_CALL ort_outputs(const OrtCustomOp *op) {
-    (void)op;
-    return 1;
+    return ((const ort_op *)op)->output == OB_OUTPUT_FLOAT_BITS ? 2 : 1;
 }
 static int32_t ORT_CALL ort_input_type(const OrtCustomOp *op, size_t index) {
     return ((const ort_op *)op)->input_types[index];
 }
 static int32_t ORT_CALL ort_output_type(const OrtCustomOp *op, size_t index) {
-    (void)index;
-    return ((const ort_op *)op)->output_type;
+    return index ? ORT_UINT8 : ((const ort_op *)op)->output_type;
 }
 static int32_t ORT_CALL ort_required(const OrtCustomOp *op, size_t index) {
     (void)op, (void)index;
@@ -61,67 +59,37 @@ static int ORT_CALL ort_one(const OrtCustomOp *op) {
      .GetEndVersion = ort_one}
 
 /* Packed tensors are bytes in ONNX: the little-endian bytes of the 64-bit words. */
+#define ORT_ROW(name, family, output, inputs, type, activation, adds, ...) \
+    {ORT_CALLBACKS, name, family, output, inputs, {__VA_ARGS__}, type, activation, adds}
+#define ORT_F ORT_FLOAT
+/* The float operator with one sequence of steps, whose `count` inputs are all floats, and the same with signs. */
+#define ORT_STEPS(name, family, activation, adds, count, ...)                                                     \
+    ORT_ROW(name, family, OB_OUTPUT_FLOAT, 4 + (count), ORT_FLOAT, activation, adds, ORT_UINT8, ORT_UINT8, ORT_F, \
+            ORT_F __VA_ARGS__),                                                                                   \
+        ORT_ROW(name "Bits", family, OB_OUTPUT_FLOAT_BITS, 6 + (count), ORT_FLOAT, activation, adds, ORT_UINT8,   \
+                ORT_UINT8, ORT_F, ORT_F __VA_ARGS__, ORT_F, ORT_INT8)
+#define ORT_LAYER(name, family)                                                                                      \
+    ORT_ROW(name "Int32", family, OB_OUTPUT_INT32, 2, ORT_INT32, 0, 0, ORT_UINT8, ORT_UINT8),                        \
+        ORT_ROW(name "Bits", family, OB_OUTPUT_BITS, 4, ORT_UINT8, 0, 0, ORT_UINT8, ORT_UINT8, ORT_INT32, ORT_INT8), \
+        ORT_STEPS(name "Float", family, OB_ACTIVATION_NONE, 0, 0, ),                                                 \
+        ORT_STEPS(name "FloatClamp", family, OB_ACTIVATION_CLAMP, 0, 2, , ORT_F, ORT_F),                             \
+        ORT_STEPS(name "FloatPrelu", family, OB_ACTIVATION_PRELU, 0, 1, , ORT_F),                                    \
+        ORT_STEPS(name "FloatAdd", family, OB_ACTIVATION_NONE, 1, 1, , ORT_F),                                       \
+        ORT_STEPS(name "FloatAddClamp", family, OB_ACTIVATION_CLAMP, 1, 3, , ORT_F, ORT_F, ORT_F),                   \
+        ORT_STEPS(name "FloatAddPrelu", family, OB_ACTIVATION_PRELU, 1, 2, , ORT_F, ORT_F),                          \
+        ORT_STEPS(name "FloatClampAdd", family, OB_ACTIVATION_CLAMP, 2, 3, , ORT_F, ORT_F, ORT_F),                   \
+        ORT_STEPS(name "FloatPreluAdd", family, OB_ACTIVATION_PRELU, 2, 2, , ORT_F, ORT_F)
 static const ort_op ORT_OPS[] = {
-    {ORT_CALLBACKS, "Pack", ORT_PACK, 0, 1, {ORT_ANY}, ORT_UINT8},
-    {ORT_CALLBACKS, "PackNchw", ORT_PACK_NCHW, 0, 1, {ORT_ANY}, ORT_UINT8},
-    {ORT_CALLBACKS, "PackThreshold", ORT_PACK, 0, 3, {ORT_ANY, ORT_FLOAT, ORT_INT8}, ORT_UINT8},
-    {ORT_CALLBACKS, "PackNchwThreshold", ORT_PACK_NCHW, 0, 3, {ORT_ANY, ORT_FLOAT, ORT_INT8}, ORT_UINT8},
-    {ORT_CALLBACKS, "Unpack", ORT_UNPACK, 0, 1, {ORT_UINT8}, ORT_FLOAT},
-    {ORT_CALLBACKS, "DenseInt32", ORT_DENSE, OB_OUTPUT_INT32, 2, {ORT_UINT8, ORT_UINT8}, ORT_INT32},
-    {ORT_CALLBACKS,
-     "DenseFloat",
-     ORT_DENSE,
-     OB_OUTPUT_FLOAT,
-     4,
-     {ORT_UINT8, ORT_UINT8, ORT_FLOAT, ORT_FLOAT},
-     ORT_FLOAT},
-    {ORT_CALLBACKS, "DenseBits", ORT_DENSE, OB_OUTPUT_BITS, 4, {ORT_UINT8, ORT_UINT8, ORT_INT32, ORT_INT8}, ORT_UINT8},
-    {ORT_CALLBACKS, "DenseU8Int32", ORT_DENSE_U8, OB_OUTPUT_INT32, 2, {ORT_UINT8, ORT_UINT8}, ORT_INT32},
-    {ORT_CALLBACKS,
-     "DenseU8Float",
-     ORT_DENSE_U8,
-     OB_OUTPUT_FLOAT,
-     4,
-     {ORT_UINT8, ORT_UINT8, ORT_FLOAT, ORT_FLOAT},
-     ORT_FLOAT},
-    {ORT_CALLBACKS,
-     "DenseU8Bits",
-     ORT_DENSE_U8,
-     OB_OUTPUT_BITS,
-     4,
-     {ORT_UINT8, ORT_UINT8, ORT_INT32, ORT_INT8},
-     ORT_UINT8},
-    {ORT_CALLBACKS, "Conv2dInt32", ORT_CONV2D, OB_OUTPUT_INT32, 2, {ORT_UINT8, ORT_UINT8}, ORT_INT32},
-    {ORT_CALLBACKS,
-     "Conv2dFloat",
-     ORT_CONV2D,
-     OB_OUTPUT_FLOAT,
-     4,
-     {ORT_UINT8, ORT_UINT8, ORT_FLOAT, ORT_FLOAT},
-     ORT_FLOAT},
-    {ORT_CALLBACKS,
-     "Conv2dBits",
-     ORT_CONV2D,
-     OB_OUTPUT_BITS,
-     4,
-     {ORT_UINT8, ORT_UINT8, ORT_INT32, ORT_INT8},
-     ORT_UINT8},
-    {ORT_CALLBACKS, "Conv2dU8Int32", ORT_CONV2D_U8, OB_OUTPUT_INT32, 2, {ORT_UINT8, ORT_UINT8}, ORT_INT32},
-    {ORT_CALLBACKS,
-     "Conv2dU8Float",
-     ORT_CONV2D_U8,
-     OB_OUTPUT_FLOAT,
-     4,
-     {ORT_UINT8, ORT_UINT8, ORT_FLOAT, ORT_FLOAT},
-     ORT_FLOAT},
-    {ORT_CALLBACKS,
-     "Conv2dU8Bits",
-     ORT_CONV2D_U8,
-     OB_OUTPUT_BITS,
-     4,
-     {ORT_UINT8, ORT_UINT8, ORT_INT32, ORT_INT8},
-     ORT_UINT8},
-    {ORT_CALLBACKS, "MaxPool2d", ORT_MAX_POOL2D, 0, 2, {ORT_UINT8, ORT_UINT8}, ORT_UINT8},
+    ORT_ROW("Pack", ORT_PACK, 0, 1, ORT_UINT8, 0, 0, ORT_ANY),
+    ORT_ROW("PackNchw", ORT_PACK_NCHW, 0, 1, ORT_UINT8, 0, 0, ORT_ANY),
+    ORT_ROW("PackThreshold", ORT_PACK, 0, 3, ORT_UINT8, 0, 0, ORT_ANY, ORT_FLOAT, ORT_INT8),
+    ORT_ROW("PackNchwThreshold", ORT_PACK_NCHW, 0, 3, ORT_UINT8, 0, 0, ORT_ANY, ORT_FLOAT, ORT_INT8),
+    ORT_ROW("Unpack", ORT_UNPACK, 0, 1, ORT_FLOAT, 0, 0, ORT_UINT8),
+    ORT_LAYER("Dense", ORT_DENSE),
+    ORT_LAYER("DenseU8", ORT_DENSE_U8),
+    ORT_LAYER("Conv2d", ORT_CONV2D),
+    ORT_LAYER("Conv2dU8", ORT_CONV2D_U8),
+    ORT_ROW("MaxPool2d", ORT_MAX_POOL2D, 0, 2, ORT_UINT8, 0, 0, ORT_UINT8, ORT_UINT8),
 };
 
 static OrtStatus *ort_too_old(const OrtApiBase *base) {

@@ -37,6 +37,7 @@ CASES: dict[str, tuple] = {  # what is called on x: operator, arguments after x,
     "argmax": (aten.argmax.default, [-1]),
     "argmax keepdim": (aten.argmax.default, [1, True]),
 }
+ALONE = {"aten.linear.default", "aten.mean.dim"}  # have tests of their own
 
 
 def model(*calls: tuple) -> PackedModel:
@@ -65,6 +66,18 @@ def test_a_float_operator_gives_the_same_in_torch_and_in_onnx(case, tmp_path):
         for got in (loaded(x), stock(x)):
             assert got.dtype == expected.dtype
             assert torch.equal(got, expected)
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_a_mean_is_written_and_read(keep, tmp_path):
+    """Of two numbers, whose sum has one order: of more, ONNX Runtime and torch add in orders of their own."""
+    packed = model((aten.reshape.default, [[-1, 35, 2]]), (aten.mean.dim, [[-1], keep]))
+    packed.save(tmp_path / "model.onnx")
+    x = torch.randn(3, 70, generator=torch.Generator().manual_seed(0))
+    expected = packed(x)
+    assert expected.shape == ((3, 35, 1) if keep else (3, 35))
+    for run in (load(tmp_path / "model.onnx"), OrtSession(tmp_path / "model.onnx", native=False, threads=1)):
+        assert torch.equal(run(x), expected)
 
 
 def test_a_layer_that_stays_float_is_written_and_read(tmp_path):
@@ -109,4 +122,4 @@ def test_what_onnx_cannot_say_is_refused(calls, match, tmp_path):
 
 def test_every_allowed_float_operator_has_a_writer_and_a_case():
     assert set(WRITERS) == FLOAT_TARGETS
-    assert {str(target) for target, *_ in CASES.values()} == FLOAT_TARGETS - {"aten.linear.default"}  # tested above
+    assert {str(target) for target, *_ in CASES.values()} == FLOAT_TARGETS - ALONE

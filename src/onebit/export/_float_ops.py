@@ -68,6 +68,17 @@ def _argmax(writer: GraphWriter, node: fx.Node) -> None:
     writer.add(node, "ArgMax", [writer.name(source(node))], axis=axis, keepdims=int(bool(keep)))
 
 
+def _mean(writer: GraphWriter, node: fx.Node) -> None:
+    rank = len(writer.values[source(node).name].shape) + 1
+    dims = node.args[1] if len(node.args) > 1 else None
+    axes = [int(axis) % rank for axis in dims if isinstance(axis, int)] if isinstance(dims, list | tuple) else []
+    if not axes or 0 in axes or node.kwargs:
+        raise _refusal(node, f"has dim={dims}; expected dimensions other than the batch")
+    keep = len(node.args) > 2 and bool(node.args[2])
+    names = [writer.float_operand(node, 0), writer.constant(node, "axes", torch.tensor(sorted(axes)))]
+    writer.add(node, "ReduceMean", names, keepdims=int(keep))
+
+
 def _linear(writer: GraphWriter, node: fx.Node) -> None:
     if len(writer.values[source(node).name].shape) != 1:
         raise _refusal(node, f"takes (N, {writer.values[source(node).name].shape}); expected (N, features)")
@@ -96,4 +107,5 @@ WRITERS: dict[str, Callable[[GraphWriter, fx.Node], None]] = {
     "aten._to_copy.default": _cast,
     "aten.argmax.default": _argmax,
     "aten.linear.default": _linear,
+    "aten.mean.dim": _mean,
 }

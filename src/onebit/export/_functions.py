@@ -36,11 +36,11 @@ def function(operator: Operator) -> onnx.FunctionProto:
         DOMAIN,
         operator.onnx_name,
         list(operator.inputs),
-        ["y"],
+        list(operator.outputs),
         body.nodes,
         [helper.make_opsetid("", OPSET)],
         list(operator.attributes),
-        doc_string=_DOC[operator.row] + _EPILOGUE_DOC[operator.output],
+        doc_string=_DOC[operator.row] + _epilogue_doc(operator),
     )
 
 
@@ -62,6 +62,21 @@ _EPILOGUE_DOC = {
     "float": " Gives float(y) * scale + bias, rounded after each step.",
     "bits": " Gives bits, packed: +1 iff y >= threshold where direction > 0, else iff y <= threshold.",
 }
+
+
+_STEP_DOC = {
+    "add": "f + residual",
+    "clamp": "f < low ? low : f, then f > high ? high : f",
+    "prelu": "f > 0 ? f : slope * f",
+}
+
+
+def _epilogue_doc(operator: Operator) -> str:
+    if not operator.has_steps:
+        return _EPILOGUE_DOC[operator.output]
+    steps = "; ".join(["float(y) * scale + bias", *(_STEP_DOC[step] for step in operator.steps)])
+    signs = " Also its signs, packed: -1 iff f < float_threshold where direction > 0, else iff f > float_threshold."
+    return f" Gives f = {steps}, rounded after each step.{signs if operator.output == 'both' else ''}"
 
 
 class _Body:
@@ -104,10 +119,10 @@ def _bits(body: _Body, packed: str, k: str) -> str:
     return body.add("Slice", flat, body.constant([0], np.int64), k, body.constant([-1], np.int64))
 
 
-def _pack(body: _Body, negative: str, k: str, lead: str = "") -> None:
-    """Booleans (..., k), true where the value is -1 -> the function's output y, bytes (..., 8 * ceil(k / 64)).
+def _pack(body: _Body, negative: str, k: str, lead: str = "", name: str = "y") -> None:
+    """Booleans (..., k), true where the value is -1 -> the function's output, bytes (..., 8 * ceil(k / 64)).
 
-    lead: the shape of y before its last dimension, if it is another.
+    lead: the shape of the output before its last dimension, if it is another.
     """
     bits = body.add("Cast", negative, to=onnx.TensorProto.UINT8)
     tail = body.add("Mod", body.add("Neg", k), body.constant([64], np.int64))  # 64 * ceil(k / 64) - k
@@ -119,7 +134,7 @@ def _pack(body: _Body, negative: str, k: str, lead: str = "") -> None:
     total = body.add("Cast", body.add("MatMulInteger", by_byte, powers), to=onnx.TensorProto.UINT8)
     lead, last = lead or body.add("Shape", whole, start=0, end=-1), body.add("Shape", whole, start=-1)
     count = body.add("Div", last, body.constant([8], np.int64))
-    body.add("Reshape", total, body.add("Concat", lead, count, axis=0), allowzero=1, name="y")
+    body.add("Reshape", total, body.add("Concat", lead, count, axis=0), allowzero=1, name=name)
 
 
 def _pack_body(body: _Body, operator: Operator) -> None:
@@ -134,10 +149,7 @@ def _pack_body(body: _Body, operator: Operator) -> None:
     if not operator.is_compared:
         _pack(body, body.add("Less", x, body.constant(0, np.float32)), k, lead)
         return
-    rising = body.add("Greater", body.add("Cast", "direction", to=onnx.TensorProto.INT32), body.constant(0, np.int32))
-    below = body.add("And", rising, body.add("Less", x, "float_threshold"))
-    above = body.add("And", body.add("Not", rising), body.add("Greater", x, "float_threshold"))
-    _pack(body, body.add("Or", below, above), k, lead)
+    _pack(body, _beyond(body, x), k, lead)
 
 
 def _unpack_body(body: _Body) -> None:
@@ -168,15 +180,47 @@ def _epilogue(body: _Body, operator: Operator, total: str) -> None:
     if operator.output == "int32":
         body.add("Identity", total, name="y")
     elif operator.output == "float":
-        scaled = body.add("Mul", body.add("Cast", total, to=onnx.TensorProto.FLOAT), "scale")
-        body.add("Add", scaled, "bias", name="y")
+        body.add("Add", _scaled(body, total), "bias", name="y")
+    elif operator.has_steps:
+        _stepped(body, operator, body.add("Add", _scaled(body, total), "bias"))
     else:
-        rising = body.add(
-            "Greater", body.add("Cast", "direction", to=onnx.TensorProto.INT32), body.constant(0, np.int32)
-        )
+        rising = _rising(body)
         above = body.add("And", rising, body.add("GreaterOrEqual", total, "threshold"))
         below = body.add("And", body.add("Not", rising), body.add("LessOrEqual", total, "threshold"))
         _pack(body, body.add("Not", body.add("Or", above, below)), body.attribute("n"))
+
+
+def _scaled(body: _Body, total: str) -> str:
+    return body.add("Mul", body.add("Cast", total, to=onnx.TensorProto.FLOAT), "scale")
+
+
+def _rising(body: _Body) -> str:
+    """True in channels whose direction is +1."""
+    return body.add("Greater", body.add("Cast", "direction", to=onnx.TensorProto.INT32), body.constant(0, np.int32))
+
+
+def _beyond(body: _Body, f: str) -> str:
+    """True where f is on the side of -1 of its channel's float_threshold."""
+    rising = _rising(body)
+    below = body.add("And", rising, body.add("Less", f, "float_threshold"))
+    above = body.add("And", body.add("Not", rising), body.add("Greater", f, "float_threshold"))
+    return body.add("Or", below, above)
+
+
+def _stepped(body: _Body, operator: Operator, f: str) -> None:
+    """The steps, in comparisons and choices: what Clip, PRelu and Max make of -0.0 and NaN is left to the runtime."""
+    for step in operator.steps:
+        if step == "add":
+            f = body.add("Add", f, "residual")
+        elif step == "clamp":
+            f = body.add("Where", body.add("Less", f, "low"), "low", f)
+            f = body.add("Where", body.add("Greater", f, "high"), "high", f)
+        else:
+            positive = body.add("Greater", f, body.constant(0, np.float32))
+            f = body.add("Where", positive, f, body.add("Mul", "slope", f))
+    body.add("Identity", f, name="y")
+    if operator.output == "both":
+        _pack(body, _beyond(body, f), body.attribute("n"), name="signs")
 
 
 def _padded(body: _Body, image: str, value: str) -> str:

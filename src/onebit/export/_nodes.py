@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from operator import attrgetter
+from operator import attrgetter, getitem
 from typing import Any
 
 from torch import Tensor, fx, nn
 
 from onebit._errors import ConversionError
-from onebit.export._operators import LISTS, Operator
+from onebit.export._operators import BY_STEPS, BY_TARGET, LISTS, STEP_OPERANDS, Operator
 
 
 def label(node: fx.Node) -> str:
@@ -53,6 +53,42 @@ def attributes(node: fx.Node, operator: Operator) -> dict[str, Any]:
     for index, name in enumerate(operator.attributes, operator.first_attribute):
         found[name] = integers(node, index, LISTS[name]) if name in LISTS else integer(node, index)
     return found
+
+
+def part(node: fx.Node) -> tuple[fx.Node, int] | None:
+    """The node with several results that this one takes one of, and which; None if node does something else."""
+    if node.target is not getitem:
+        return None
+    whole, index = node.args[0], node.args[1]
+    found = BY_TARGET.get(str(whole.target)) if isinstance(whole, fx.Node) else None
+    if not isinstance(whole, fx.Node) or found is None or not isinstance(index, int) or index >= len(found.outputs):
+        raise ConversionError(f"{label(node)}: takes part {index!r} of {whole!r}, which has no such part.")
+    return whole, index
+
+
+def tensors(node: fx.Node, operator: Operator) -> tuple[Operator, list[fx.Node]]:
+    """The operator with the steps of this node, and the nodes of its `constants`; ConversionError for others."""
+    first = operator.first_constant
+    if not operator.has_steps:
+        return operator, [source(node, first + index) for index in range(len(operator.constants))]
+    activation, residual, last = (
+        node.args[index] if index < len(node.args) else None for index in range(first + 2, first + 5)
+    )
+    if not isinstance(activation, list | tuple) or not isinstance(residual, list | tuple):
+        raise ConversionError(
+            f"{label(node)} ({node.target}): its steps are {activation!r}, {residual!r}; expected lists."
+        )
+    acts = {0: (), 1: ("prelu",), 2: ("clamp",)}.get(len(activation), ("?",))
+    adds = ("add",) * len(residual)
+    exact = BY_STEPS.get((operator.target, (*acts, *adds) if last else (*adds, *acts)))
+    if exact is None:
+        raise ConversionError(
+            f"{label(node)} ({node.target}): has {len(activation)} activation and {len(residual)} residual tensors; "
+            f"expected steps of {', '.join(STEP_OPERANDS)}, or the float operator for none."
+        )
+    lists = (*residual, *activation) if not last else (*activation, *residual)
+    found = [source(node, first), source(node, first + 1), *(given for given in lists if isinstance(given, fx.Node))]
+    return exact, found + [source(node, index) for index in range(first + 5, len(node.args))]
 
 
 def buffer(module: nn.Module, node: fx.Node) -> Tensor:

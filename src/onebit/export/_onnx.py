@@ -13,7 +13,7 @@ import onebit
 from onebit._errors import ConversionError
 from onebit.export._float_ops import WRITERS
 from onebit.export._functions import IR_VERSION, OPSET, functions
-from onebit.export._nodes import attributes, buffer, label, note, source
+from onebit.export._nodes import attributes, buffer, label, note, part, source, tensors
 from onebit.export._operators import BY_TARGET, DOMAIN, DOMAIN_VERSION, Operator
 from onebit.export._spec import InputSpec
 from onebit.export._trace import Value, trace
@@ -59,7 +59,9 @@ class GraphWriter:
         self._result = next(source(node) for node in module.graph.nodes if node.op == "output")
 
     def write(self, node: fx.Node) -> None:
-        """One call_function node."""
+        """One call_function node; a part of another's results is written with that one."""
+        if part(node) is not None:
+            return
         operator = BY_TARGET.get(str(node.target))
         if operator is None:
             WRITERS[str(node.target)](self, node)
@@ -67,14 +69,21 @@ class GraphWriter:
             self._write_operator(node, operator)
 
     def name(self, node: fx.Node) -> str:
-        """The ONNX name of a node's value. fx names hold no dot, so the names made here cannot meet one."""
+        """The ONNX name of a node's (first) value. fx names hold no dot, so the names made here cannot meet one."""
         if node.op == "get_attr":
             return self._initializer(f"{node.target}.value", buffer(self._module, node))
+        found = part(node)
+        if found is not None:
+            return self._parts(found[0])[found[1]]
+        operator = BY_TARGET.get(str(node.target))
+        if operator is not None and len(operator.outputs) > 1:
+            return self._parts(node)[0]
         return INPUT if node.op == "placeholder" else OUTPUT if node is self._result else f"{node.name}.out"
 
     def add(self, node: fx.Node, op_type: str, inputs: list[str], domain: str = "", **attributes: Any) -> None:
         """Appends the ONNX node of an fx node."""
-        outputs = [self.name(node)]
+        operator = BY_TARGET.get(str(node.target))
+        outputs = self._parts(node) if operator is not None and len(operator.outputs) > 1 else [self.name(node)]
         self.nodes.append(
             helper.make_node(
                 op_type, inputs, outputs, name=label(node), doc_string=note(node), domain=domain, **attributes
@@ -113,7 +122,8 @@ class GraphWriter:
 
     def graph(self) -> onnx.GraphProto:
         """The finished graph, with shapes on every edge."""
-        inner = [n for n in self._module.graph.nodes if n.op == "call_function" and n is not self._result]
+        calls = [n for n in self._module.graph.nodes if n.op == "call_function" and n is not self._result]
+        inner = {self.name(n): n for n in calls if n.name in self.values}
         dims = [BATCH if size is None else size for size in self._spec.shape]
         return helper.make_graph(
             self.nodes,
@@ -121,9 +131,16 @@ class GraphWriter:
             [helper.make_tensor_value_info(INPUT, _ELEMENT[self._spec.dtype], dims)],
             [self._info(self._result)],
             initializer=list(self._initializers.values()),
-            value_info=[self._info(node) for node in inner],
+            value_info=[self._info(node) for name, node in inner.items() if name != OUTPUT],
             doc_string=f"A Binarized Neural Network with packed weights; takes {self._spec}, N is the batch.",
         )
+
+    def _parts(self, node: fx.Node) -> list[str]:
+        """The ONNX names of a node's several results."""
+        names = BY_TARGET[str(node.target)].outputs
+        end = part(self._result)
+        last = end[1] if end is not None and end[0] is node else None
+        return [OUTPUT if i == last else f"{node.name}.{name if i else 'out'}" for i, name in enumerate(names)]
 
     def _write_operator(self, node: fx.Node, operator: Operator) -> None:
         sizes = attributes(node, operator)
@@ -132,12 +149,15 @@ class GraphWriter:
             handle = source(node, 1)
             rows = unpacked(operator, buffer(self._module, handle), sizes)
             inputs.append(self._initializer(f"{handle.target}.value", rows.view(torch.uint8)))
-        for index, role in enumerate(operator.constants, operator.first_constant):
-            constant = source(node, index)
+        exact, constants = tensors(node, operator)
+        for role, constant in zip(exact.constants, constants, strict=True):
+            if role == "residual":
+                inputs.append(self.name(constant))
+                continue
             words = role == "minimum"
             value = buffer(self._module, constant)
             inputs.append(self._initializer(f"{constant.target}.value", value.view(torch.uint8) if words else value))
-        self.add(node, operator.onnx_name, inputs, DOMAIN, **sizes)
+        self.add(node, exact.onnx_name, inputs, DOMAIN, **sizes)
 
     def _initializer(self, name: str, value: Tensor) -> str:
         if name not in self._initializers:

@@ -7,6 +7,12 @@ from dataclasses import dataclass
 DOMAIN = "onebit"
 DOMAIN_VERSION = 1
 EPILOGUES = {"int32": (), "float": ("scale", "bias"), "bits": ("threshold", "direction")}
+# The steps behind scale and bias, with the tensors that each takes; the name of an ONNX operator spells them in order.
+STEP_OPERANDS = {"add": ("residual",), "clamp": ("low", "high"), "prelu": ("slope",)}
+_STEPS = (
+    *((), ("clamp",), ("prelu",), ("add",)),
+    *(("add", "clamp"), ("add", "prelu"), ("clamp", "add"), ("prelu", "add")),
+)
 # Integer attributes in the order of the torch operator's arguments, and how many values the lists among them have.
 _CONV2D = ("n", "c", "kernel", "stride", "padding", "dilation", "groups", "pad_value")
 _ATTRIBUTES = {
@@ -25,14 +31,18 @@ class Operator:
     """One operator in both of its forms.
 
     torch_name: as in torch.ops.onebit.<torch_name>. onnx_name: the op_type in domain `onebit`.
-    row: the operator's row in the native kernel table. output: "int32", "float", "bits"; "" for those without weights.
-    The torch operator takes x and the weights, if it has them, then `attributes`, then the tensors in `constants`.
+    row: the operator's row in the native kernel table. output: "int32", "float", "bits", "fused" (float after steps),
+    "both" (the same, and its signs); "" for those without weights. steps: of fused and both; one torch operator takes
+    all of them, in ONNX each sequence is an operator.
+    The torch operator takes x and the weights, if it has them, then `attributes`, then the tensors in `constants` (for
+    fused and both: scale, bias, lists for the steps, then the rest).
     """
 
     torch_name: str
     onnx_name: str
     row: str
     output: str = ""
+    steps: tuple[str, ...] = ()
 
     @property
     def target(self) -> str:
@@ -76,7 +86,7 @@ class Operator:
 
     @property
     def gives_words(self) -> bool:
-        """True if its output is packed."""
+        """True if its (only) output is packed."""
         return self.row in ("pack", "max_pool2d") or self.output == "bits"
 
     @property
@@ -86,8 +96,25 @@ class Operator:
         return given, "n" if self.has_weights else given
 
     @property
+    def has_steps(self) -> bool:
+        """True if its floats go through steps: fused and both."""
+        return self.output in ("fused", "both")
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of its results in order."""
+        return ("y", "signs") if self.output == "both" else ("y",)
+
+    @property
     def constants(self) -> tuple[str, ...]:
-        """Names of the constant tensors after the attributes, in order."""
+        """Names of the tensors after the attributes, in order; all are constant but the residual."""
+        if self.has_steps:
+            operands = (name for step in self.steps for name in STEP_OPERANDS[step])
+            return (
+                *EPILOGUES["float"],
+                *operands,
+                *(("float_threshold", "direction") if self.output == "both" else ()),
+            )
         if self.is_compared:
             return ("float_threshold", "direction")
         return ("minimum",) if self.row == "max_pool2d" else EPILOGUES.get(self.output, ())
@@ -113,6 +140,16 @@ class Operator:
         return self.first_attribute + len(self.attributes)
 
 
+def _with_steps(family: str, name: str) -> tuple[Operator, ...]:
+    """fused and both of a family, one for each sequence of steps; without steps, fused is the float operator."""
+    found = []
+    for steps in _STEPS:
+        spelled = f"{name}Float{''.join(map(str.title, steps))}"
+        found += [Operator(f"{family}_fused", spelled, family, "fused", steps)] if steps else []
+        found += [Operator(f"{family}_both", f"{spelled}Bits", family, "both", steps)]
+    return tuple(found)
+
+
 OPERATORS = (
     Operator("pack", "Pack", "pack"),
     Operator("pack_nchw", "PackNchw", "pack"),
@@ -131,9 +168,14 @@ OPERATORS = (
     Operator("conv2d_u8_int32", "Conv2dU8Int32", "conv2d_u8", "int32"),
     Operator("conv2d_u8_float", "Conv2dU8Float", "conv2d_u8", "float"),
     Operator("conv2d_u8_bits", "Conv2dU8Bits", "conv2d_u8", "bits"),
+    *_with_steps("dense", "Dense"),
+    *_with_steps("dense_u8", "DenseU8"),
+    *_with_steps("conv2d", "Conv2d"),
+    *_with_steps("conv2d_u8", "Conv2dU8"),
     Operator("max_pool2d", "MaxPool2d", "max_pool2d"),
 )
-BY_TARGET = {operator.target: operator for operator in OPERATORS}
+BY_TARGET = {operator.target: operator for operator in OPERATORS}  # any of those that differ in their steps
+BY_STEPS = {(operator.target, operator.steps): operator for operator in OPERATORS}
 BY_ONNX_NAME = {operator.onnx_name: operator for operator in OPERATORS}
 
 # The float operators that a packed graph may hold around the binary ones, as `str(node.target)` shows them.
@@ -143,7 +185,7 @@ FLOAT_TARGETS = frozenset(
         *("add.Tensor", "sub.Tensor", "mul.Tensor", "div.Tensor"),
         *("relu.default", "clamp.default", "hardtanh.default"),
         *("flatten.using_ints", "reshape.default", "view.default", "_unsafe_view.default"),
-        *("to.dtype", "_to_copy.default", "argmax.default", "linear.default", "permute.default"),
+        *("to.dtype", "_to_copy.default", "argmax.default", "linear.default", "permute.default", "mean.dim"),
     )
 )
 # Those that only regroup the values: they take packed words too, whose last dimension must stay or take in the others.

@@ -15,7 +15,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from onebit._errors import ConversionError
 from onebit._registry import unknown_name
 from onebit.bits import WORD_BITS
-from onebit.export._nodes import attributes, buffer, label, source
+from onebit.export._nodes import attributes, buffer, label, part, source
 from onebit.export._operators import BY_TARGET, FLOAT_TARGETS, REGROUPING
 from onebit.export._spec import InputSpec
 
@@ -62,7 +62,7 @@ def _check_ends(graph: fx.Graph) -> None:
 def _check_target(node: fx.Node) -> None:
     if node.op in ("call_method", "call_module"):
         raise ConversionError(f"{label(node)}: a packed graph calls functions only, not {node.op} {node.target!r}.")
-    if node.op == "call_function" and str(node.target) not in {*BY_TARGET, *FLOAT_TARGETS}:
+    if node.op == "call_function" and part(node) is None and str(node.target) not in {*BY_TARGET, *FLOAT_TARGETS}:
         hint = unknown_name("operator of a packed graph", str(node.target), [*BY_TARGET, *FLOAT_TARGETS])
         raise ConversionError(f"{label(node)}: {hint}")
 
@@ -89,6 +89,8 @@ class _Tracer(fx.Interpreter):
         return result
 
     def _value(self, node: fx.Node, result: Any) -> Value:
+        if isinstance(result, tuple):  # the value of a node with several results is the first
+            result = result[0]
         if not isinstance(result, Tensor) or result.ndim == 0 or result.shape[0] != _BATCH:
             got = tuple(result.shape) if isinstance(result, Tensor) else type(result).__name__
             raise ConversionError(
@@ -99,6 +101,9 @@ class _Tracer(fx.Interpreter):
 
     def _bits(self, node: fx.Node, result: Tensor) -> int | None:
         """How many signs each row of a packed result holds; None if it is not packed."""
+        taken = part(node)
+        if taken is not None:  # the first result is the floats, the second their signs
+            return int(attributes(taken[0], BY_TARGET[str(taken[0].target)])["n"]) if taken[1] else None
         found = BY_TARGET.get(str(node.target))
         if found is not None and found.gives_words:
             counts = attributes(node, found)[found.counts[1]] if found.counts[1] else None
@@ -110,12 +115,12 @@ class _Tracer(fx.Interpreter):
         return given.bits if result.shape[-1] == given.shape[-1] else WORD_BITS * int(result.shape[-1])
 
     def _check_packing(self, node: fx.Node) -> None:
-        """Operators on packed bits take packed bits of their k; all others take numbers."""
+        """Operators on packed bits take packed bits of their k; all others, and residuals, are numbers."""
         found = BY_TARGET.get(str(node.target))
-        wanted = found is not None and found.takes_words
-        if str(node.target) in REGROUPING:
+        if str(node.target) in REGROUPING or part(node) is not None:
             return
         for given in (n for n in node.all_input_nodes if n.name in self.values):
+            wanted = found is not None and found.takes_words and given is node.args[0]
             bits = self.values[given.name].bits
             if (bits is not None) != wanted:
                 got, need = ("packed bits", "numbers") if bits is not None else ("numbers", "packed bits")

@@ -91,6 +91,13 @@ def _linear(node: onnx.NodeProto, attributes: dict[str, Any], argument: Argument
     return torch.ops.aten.linear.default, tuple(argument(node, name) for name in node.input)
 
 
+def _mean(node: onnx.NodeProto, attributes: dict[str, Any], argument: Argument) -> Call:
+    axes = argument(node, node.input[1], constant=True)
+    if not isinstance(axes, Tensor) or axes.dtype != torch.int64 or axes.ndim != 1 or 0 in axes:
+        raise FormatError(f"node {node.name!r} (ReduceMean) has the axes {axes}; expected int64 without the batch, 0.")
+    return torch.ops.aten.mean.dim, (argument(node, node.input[0]), axes.tolist(), bool(attributes["keepdims"]))
+
+
 _aten = torch.ops.aten
 # ONNX operator -> reader, numbers of inputs, attributes
 _READERS: dict[str, tuple[Callable[[onnx.NodeProto, dict[str, Any], Argument], Call], tuple[int, ...], set[str]]] = {
@@ -105,4 +112,5 @@ _READERS: dict[str, tuple[Callable[[onnx.NodeProto, dict[str, Any], Argument], C
     "Cast": (_cast, (1,), {"to"}),
     "ArgMax": (_argmax, (1,), {"axis", "keepdims"}),
     "Gemm": (_linear, (2, 3), {"transB"}),
+    "ReduceMean": (_mean, (2,), {"keepdims"}),
 }

@@ -27,7 +27,7 @@ class LayerInfo:
 
     name: where it was in the original network. operator: "dense_bits", ... or "linear" if it stayed float.
     n, k: output channels and terms of each dot product (0 where there is none).
-    bits_in, bits_out: "u8", "1", "i32", "f32". kernel: instruction set that runs it now, "torch" if float.
+    bits_in, bits_out: "u8", "1", "i32", "f32", "f32+1". kernel: instruction set that runs it now, "torch" if float.
     macs: multiply-accumulates per example. weight_bytes: memory that the weights take here.
     note: how exact it is, or why it stayed float.
     """
@@ -107,7 +107,7 @@ class PackedModel(nn.Module):
             n=n,
             k=k,
             bits_in=_kind(given),
-            bits_out=_kind(result),
+            bits_out=_kind(result) + ("+1" if found and len(found.outputs) > 1 else ""),
             kernel=self.kernels()[found.row] if found else "torch",
             macs=result.rows * n * k,
             weight_bytes=weight_bytes,

@@ -6,6 +6,7 @@ import keyword
 import re
 from collections import Counter
 from collections.abc import Callable
+from operator import getitem
 from typing import Any
 
 import onnx
@@ -21,6 +22,7 @@ from onebit.ops import pack_conv_weights, pack_weights
 from onebit.runtime import _float_nodes, _tensors
 from onebit.runtime._model import PackedModel
 
+_SIGNS = ("float_threshold", "direction")
 _INPUT_DTYPES = {onnx.TensorProto.UINT8: torch.uint8, onnx.TensorProto.FLOAT: torch.float32}
 
 
@@ -105,7 +107,9 @@ class _Rebuilder:
         return InputSpec(tuple(sizes), _INPUT_DTYPES[kind.elem_type])
 
     def _read_node(self, node: onnx.NodeProto) -> None:
-        if node.domain not in ("", DOMAIN) or len(node.output) != 1 or node.output[0] in {*self._found, ""}:
+        operator = BY_ONNX_NAME.get(node.op_type) if node.domain == DOMAIN else None
+        count, names = len(operator.outputs) if operator else 1, {*node.output} - {*self._found, ""}
+        if node.domain not in ("", DOMAIN) or not count == len(node.output) == len(names):
             raise FormatError(f"node {_label(node)} is not one that onebit writes (outputs {list(node.output)}).")
         attributes = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
         if node.domain == DOMAIN:
@@ -114,14 +118,20 @@ class _Rebuilder:
             target, arguments = _float_nodes.read(node, attributes, self._argument)
             if node.op_type == "Reshape" and arguments[0] in self._packed:
                 arguments = (arguments[0], _words_shape(node, arguments[1]))
-        made = self._graph.create_node(
-            "call_function", target, arguments, name=_safe(node.output[0].removesuffix(".out"))
-        )
+        made = self._graph.create_node("call_function", target, arguments, name=_safe(_base(node)))
         made.meta["onebit"] = {"name": node.name or made.name, "note": node.doc_string}
-        self._found[node.output[0]] = made
+        for index, name in enumerate(node.output):
+            self._found[name] = made if count == 1 else self._part(made, index)
         packed = node.op_type == "Reshape" and arguments[0] in self._packed
-        if packed or (node.domain == DOMAIN and BY_ONNX_NAME[node.op_type].gives_words):
+        if packed or (operator is not None and operator.gives_words):
             self._packed.add(made)
+
+    def _part(self, made: fx.Node, index: int) -> fx.Node:
+        """One of a node's several results; the second is packed."""
+        part = self._graph.call_function(getitem, (made, index))
+        if index:
+            self._packed.add(part)
+        return part
 
     def _read_operator(self, node: onnx.NodeProto, sizes: dict[str, Any]) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         operator = BY_ONNX_NAME.get(node.op_type)
@@ -135,9 +145,10 @@ class _Rebuilder:
         if operator.has_weights:
             arguments.append(self._weights(node, operator, sizes))
         arguments += [sizes[name] for name in operator.attributes]
+        found: dict[str, fx.Node] = {}
         for role, name in zip(operator.constants, node.input[operator.first_attribute :], strict=True):
-            arguments.append(self._vector(node, operator, role, name, sizes))
-        return target, tuple(arguments)
+            found[role] = self._vector(node, operator, role, name, sizes)
+        return target, (*arguments, *(_with_lists(operator, found) if operator.has_steps else found.values()))
 
     def _value(self, node: onnx.NodeProto, name: str) -> fx.Node:
         if name not in self._found:
@@ -177,7 +188,9 @@ class _Rebuilder:
         return self._handles[key]
 
     def _vector(self, node: onnx.NodeProto, operator: Operator, role: str, name: str, sizes: dict[str, Any]) -> fx.Node:
-        """A constant of one value for each channel; a pack's channels are those of its input."""
+        """A constant of one value for each channel (a pack's channels are those of its input), or the residual."""
+        if role == "residual":
+            return self._value(node, name)
         if role == "minimum":
             return self._minimum(node, name, sizes["c"])
         n = sizes["n"] if operator.has_weights else self._constant(node, name).numel()
@@ -204,6 +217,14 @@ class _Rebuilder:
         return made
 
 
+def _with_lists(operator: Operator, found: dict[str, fx.Node]) -> tuple[Any, ...]:
+    """The arguments behind the sizes of an operator with steps: lists stand for what a sequence of steps may lack."""
+    activation = [found[name] for name in ("slope", "low", "high") if name in found]
+    residual, signs = ([found[name] for name in names if name in found] for names in (("residual",), _SIGNS))
+    last = len(operator.steps) > 1 and operator.steps[-1] == "add"
+    return found["scale"], found["bias"], activation, residual, last, *signs
+
+
 def _check_sizes(node: onnx.NodeProto, operator: Operator, sizes: dict[str, Any]) -> None:
     """The attributes are there and are integers; what values they may have is the operator's to say."""
     if set(sizes) != set(operator.attributes) or not all(_is_size(name, value) for name, value in sizes.items()):
@@ -228,6 +249,12 @@ def _words_shape(node: onnx.NodeProto, shape: list[int]) -> list[int]:
     if shape[-1] % 8:
         raise FormatError(f"node {_label(node)} cuts packed words apart: its shape {shape} is not in words of 8 bytes.")
     return [*shape[:-1], shape[-1] // 8]
+
+
+def _base(node: onnx.NodeProto) -> str:
+    """The name of the node that this one was written from: its results have it in front, but for the model's output."""
+    found = [name.removesuffix(end) for name in node.output for end in (".out", ".signs") if name.endswith(end)]
+    return str([*found, *node.output][0])
 
 
 def _label(node: onnx.NodeProto) -> str:

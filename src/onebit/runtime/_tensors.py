@@ -14,7 +14,7 @@ _CHANNEL_DTYPES = {
     "scale": torch.float32,
     "bias": torch.float32,
     "threshold": torch.int32,
-    "float_threshold": torch.float32,
+    **dict.fromkeys(("low", "high", "slope", "float_threshold"), torch.float32),
     "direction": torch.int8,
 }
 
