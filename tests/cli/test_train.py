@@ -52,3 +52,12 @@ def test_ctrl_c_leaves_a_run_that_resumes(tmp_path, root, small):
     resumed.communicate(timeout=60)
     assert resumed.returncode == 130
     assert len((out / "metrics.jsonl").read_text().splitlines()) > epochs
+
+
+def test_epochs_and_the_float_twin_are_options(tmp_path, root, small):
+    out = tmp_path / "twin"
+    command = ["train", "mnist-demo", *small, "--epochs", "1", "--twin", "float", "--set", "min_steps=0"]
+    assert main([*command, "--out", str(out), "--root", str(root), "--quiet"]) == 0
+    recipe = (out / "recipe.yaml").read_text()
+    assert "name: mnist-demo-float" in recipe
+    assert "epochs: 1\n" in recipe

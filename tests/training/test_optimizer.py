@@ -33,6 +33,13 @@ def test_the_rate_can_halve():
     assert [learning_rate(options, epoch, 8, 3, 9) for epoch in range(3)] == [1, 0.5, 0.25]
 
 
+def test_the_rate_can_fall_as_keras_decay_or_along_a_cosine():
+    inverse = OptimizerOptions(lr=0.01, lr_end=0.001, decay="inverse")  # the guide's: 90,000 steps of decay 1e-4
+    assert learning_rate(inverse, 10, 500, 100, 900) == pytest.approx(0.01 / (1 + 1e-4 * 9500))
+    cosine = OptimizerOptions(lr=1.0, lr_end=0.2, decay="cosine")
+    assert [learning_rate(cosine, epoch, 0, 4, 9) for epoch in (0, 2, 4)] == pytest.approx([1, 0.6, 0.2])
+
+
 def test_the_shift_based_optimizer_and_its_scales_are_in_the_catalogue():
     options = OptimizerOptions(name="shift-adamax", lr=2.0**-6, step_scale="ap2", norm_scale=True)
     optimizer = make_optimizer(model(), options)

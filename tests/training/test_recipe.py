@@ -3,6 +3,7 @@ import torch
 
 from onebit import data, models
 from onebit._errors import FormatError, OptionError, UnknownName
+from onebit.nn import binary_layers
 from onebit.training import Recipe, recipe_names
 from onebit.training._optimizer import learning_rate
 
@@ -19,7 +20,49 @@ def test_every_recipe_names_things_that_exist_and_survives_a_round_trip(name):
 
 
 def test_the_recipes():
-    assert {"mnist-mlp", "mnist-mlp-shift", "mnist-demo"} <= set(recipe_names())
+    convnets = {f"{name}-convnet{shift}" for name in ("cifar10", "svhn") for shift in ("", "-shift")}
+    assert {"mnist-mlp", "mnist-mlp-shift", "mnist-demo", "larq-vgg", "cifar10-convnet-best", *convnets} <= set(
+        recipe_names()
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "batch", "epochs", "rates"),
+    [  # (epoch, rate): the constants of the authors' two programs
+        ("cifar10-convnet", 50, 500, {0: 1e-3, 1: 1e-3 * 0.983907}),
+        ("svhn-convnet", 50, 200, {0: 1e-3, 1: 1e-3 * 0.966051}),
+        ("cifar10-convnet-shift", 200, 500, {0: 2**-6, 49: 2**-6, 50: 2**-7}),
+        ("svhn-convnet-shift", 200, 200, {0: 2**-7, 19: 2**-7, 20: 2**-8}),
+    ],
+)
+def test_the_papers_convolutional_recipes_are_the_papers(name, batch, epochs, rates):
+    recipe = Recipe.load(name)
+    assert (recipe.batch_size, recipe.epochs) == (batch, epochs)
+    for epoch, rate in rates.items():
+        assert learning_rate(recipe.optimizer, epoch, 0, epochs, 900) == pytest.approx(rate, rel=1e-6)
+
+
+def test_the_networks_of_the_recipes_have_the_published_sizes():
+    sizes = {"larq-vgg": 10_363_550, "cifar10-convnet": 14_022_016, "svhn-convnet": 6_397_632}
+    for name, expected in sizes.items():
+        recipe = Recipe.load(name)
+        with torch.device("meta"):
+            model = models.create(recipe.model.name, **recipe.model.options)
+        parameters = list(model.parameters())
+        buffers = [buffer for buffer in model.buffers() if buffer.ndim == 1]  # Keras counts running statistics
+        counted = [*parameters, *buffers] if name == "larq-vgg" else [p for p in parameters if p.ndim > 1]
+        assert sum(tensor.numel() for tensor in counted) == expected
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_a_twin_has_the_same_schedule_and_no_binarization(name):
+    recipe = Recipe.load(name)
+    twin = recipe.twin()
+    assert twin.name == f"{name}-float"
+    assert (twin.epochs, twin.optimizer.lr, twin.optimizer.clip) == (recipe.epochs, recipe.optimizer.lr, False)
+    with torch.device("meta"):
+        model = models.create(twin.model.name, **twin.model.options)
+    assert not list(binary_layers(model))
 
 
 def test_the_papers_recipe_is_the_papers():

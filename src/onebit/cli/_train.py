@@ -17,13 +17,15 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
         help="train a recipe",
         description="Trains a recipe (a name, or a YAML file) and writes a run folder: the recipe, metrics, "
         "checkpoints, the best weights and a picture of the curves. Ctrl-C stops after saving; --resume goes on.",
-        epilog="example: onebit train mnist-mlp --set epochs=20 optimizer.lr=0.003 --out runs/mlp",
+        epilog="example: onebit train mnist-mlp --epochs 20 --set optimizer.lr=0.003 --out runs/mlp",
     )
     parser.add_argument("recipe", metavar="RECIPE", nargs="?", help="a recipe's name, or the path of a .yaml file")
     parser.add_argument("--list", action="store_true", help="list the recipes and stop")
     parser.add_argument(
         "--set", metavar="KEY=VALUE", nargs="+", action="extend", default=[], help="change entries of the recipe"
     )
+    parser.add_argument("--epochs", metavar="N", type=int, help="train N epochs; the schedule is stretched over them")
+    parser.add_argument("--twin", choices=["float"], help="the same network and schedule without binarization")
     parser.add_argument("--out", metavar="DIR", help="the run folder (default: runs/RECIPE)")
     parser.add_argument("--root", metavar="DIR", help="where the data sets are (default: $ONEBIT_DATA, then a cache)")
     parser.add_argument("--resume", action="store_true", help="go on with the interrupted run in --out")
@@ -39,11 +41,14 @@ def run(args: argparse.Namespace) -> int:
 
     if args.list:
         for name in training.recipe_names():
-            print(f"{name:<16} {training.Recipe.load(name).description}")
+            print(f"{name:<22} {training.Recipe.load(name).description}")
         return 0
     if args.recipe is None:
         raise OptionError("onebit train needs a recipe. `onebit train --list` shows them.")
-    recipe = training.Recipe.load(args.recipe).override(*args.set)
+    recipe = training.Recipe.load(args.recipe)
+    if args.twin:
+        recipe = recipe.twin()
+    recipe = recipe.override(*args.set, *([f"epochs={args.epochs}"] if args.epochs is not None else []))
     out = Path(args.out or f"runs/{recipe.name}")
     train, test = (load(recipe.data.name, args.root, split) for split in (recipe.data.split, "test"))
     try:
@@ -52,6 +57,8 @@ def run(args: argparse.Namespace) -> int:
         )
     except KeyboardInterrupt as stop:
         changes = ["--set", *map(shlex.quote, args.set)] if args.set else []
+        changes += ["--epochs", str(args.epochs)] if args.epochs is not None else []
+        changes += ["--twin", args.twin] if args.twin else []
         again = " ".join(["onebit", "train", args.recipe, *changes, "--out", shlex.quote(str(out)), "--resume"])
         raise KeyboardInterrupt(f"{stop} Go on with: {again}") from None
     print(

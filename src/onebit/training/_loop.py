@@ -14,12 +14,12 @@ from torch import Tensor
 from onebit._errors import OptionError
 from onebit.data import Batches, Dataset, augment, batches
 from onebit.metrics import FlipRatio, weight_saturation
-from onebit.nn import functional as F
 from onebit.optim import clip_latent_weights, set_lr
 from onebit.training._arithmetic import set_arithmetic
 from onebit.training._callback import Callback, Epoch, Plan
 from onebit.training._evaluate import accuracy, recalibrate_batch_norm
 from onebit.training._interrupt import Interrupt
+from onebit.training._loss import LOSSES
 from onebit.training._network import make_network
 from onebit.training._optimizer import learning_rate, make_optimizer
 from onebit.training._recipe import Recipe
@@ -90,7 +90,7 @@ class Loop:
         """One update: binary weights forward and backward, the step on the latent ones, then the clip."""
         options = self.recipe.optimizer
         set_lr(self.optimizer, learning_rate(options, self.epoch, self.step, self.recipe.epochs, self.steps))
-        loss = F.squared_hinge(self.model(images), labels)
+        loss = LOSSES[self.recipe.loss](self.model(images), labels)
         self.optimizer.zero_grad()
         self.accelerator.backward(loss)
         self.optimizer.step()

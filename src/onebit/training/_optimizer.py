@@ -34,12 +34,19 @@ def make_optimizer(model: nn.Module, options: OptimizerOptions) -> optim.Optimiz
 
 
 def learning_rate(options: OptimizerOptions, epoch: int, step: int, epochs: int, steps: int) -> float:
-    """lr * (lr_end / lr)**t, where t runs from 0 towards 1 over the run, by step or by epoch.
+    """The rate of a step, where t runs from 0 towards 1 over the run, by epoch for "epoch" and "halving", else by step.
 
-    With decay "halving" it is the last lr / 2**n that was passed at the start of the epoch.
+    "epoch", "step": lr * (lr_end / lr)**t                "halving": the last lr / 2**n that was passed
+    "inverse": lr / (1 + (lr / lr_end - 1) t)              "cosine": lr_end + (lr - lr_end) (1 + cos(pi t)) / 2
     epoch, step: counted from 0, of `epochs` in the run and `steps` in an epoch.
     """
+    by_epoch = options.decay in ("epoch", "halving")
+    t = epoch / epochs if by_epoch else (epoch * steps + step) / (epochs * steps)
+    lr, end = options.lr, options.lr_end
     if options.decay == "halving":
-        return options.lr * 0.5 ** math.floor(epoch / epochs * math.log2(options.lr / options.lr_end) + 1e-9)
-    t = epoch / epochs if options.decay == "epoch" else (epoch * steps + step) / (epochs * steps)
-    return options.lr * float((options.lr_end / options.lr) ** t)
+        return lr * 0.5 ** math.floor(t * math.log2(lr / end) + 1e-9)
+    if options.decay == "inverse":
+        return lr / (1 + (lr / end - 1) * t)
+    if options.decay == "cosine":
+        return end + (lr - end) * (1 + math.cos(math.pi * t)) / 2
+    return lr * float((end / lr) ** t)

@@ -61,10 +61,10 @@ class ModelOptions:
 
 @dataclass(frozen=True)
 class OptimizerOptions:
-    """The optimizer and its learning rate, which falls exponentially from lr to lr_end over the run.
+    """The optimizer and its learning rate, which falls from lr to lr_end over the run.
 
-    decay: whether the rate moves with every step or every epoch (the paper's), or by epoch to half of it at a time,
-        log2(lr / lr_end) times in all (the shift-based networks').
+    decay: exponentially with every "step" or every "epoch" (the paper's); by "halving", log2(lr / lr_end) times in all
+        (the shift-based networks'); by step as "inverse", lr / (1 + c t), or along a "cosine". See `learning_rate`.
     step_scale: multiply the steps of latent weights by gamma of `optim.step_scale`, or by its power of two ("ap2").
     norm_scale: multiply the steps of batch norms' factors, see `optim.latent_groups`.
     clip: keep latent weights, or with "all" every parameter, in [-1, 1].
@@ -74,7 +74,7 @@ class OptimizerOptions:
     name: Literal["adam", "sgd", "shift-adamax"] = "adam"
     lr: float = 0.003
     lr_end: float = 3e-7
-    decay: Literal["step", "epoch", "halving"] = "epoch"
+    decay: Literal["step", "epoch", "halving", "inverse", "cosine"] = "epoch"
     step_scale: Literal[True, False, "ap2"] = True
     norm_scale: bool = False
     clip: Literal[True, False, "all"] = True
@@ -119,6 +119,7 @@ class Recipe:
     data: DataOptions
     model: ModelOptions
     optimizer: OptimizerOptions = field(default_factory=OptimizerOptions)
+    loss: Literal["squared-hinge", "cross-entropy"] = "squared-hinge"
     arithmetic: ArithmeticOptions = field(default_factory=ArithmeticOptions)
     evaluation: EvaluationOptions = field(default_factory=EvaluationOptions)
     epochs: int = 100
@@ -184,6 +185,13 @@ class Recipe:
                 raise OptionError(f"{change!r} changes nothing. Expected key=value, such as optimizer.lr=0.01.")
             _put(values, path.strip().split("."), _value(change, text))
         return build(Recipe, values)
+
+    def twin(self) -> Recipe:
+        """The same network and schedule without binarization: float weights, ReLU, no scaled steps, no clipping."""
+        model = dataclasses.replace(self.model, options={**self.model.options, "activation": "relu", "weights": None})
+        optimizer = dataclasses.replace(self.optimizer, step_scale=False, norm_scale=False, clip=False)
+        about = f"{self.description.rstrip('.')}; its twin without binarization."
+        return dataclasses.replace(self, name=f"{self.name}-float", description=about, model=model, optimizer=optimizer)
 
     def yaml(self) -> str:
         """The recipe as YAML text, every option written out."""
