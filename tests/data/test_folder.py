@@ -47,6 +47,7 @@ def test_without_split_folders_a_fifth_is_drawn_for_the_test_once_and_for_all(an
     paths = [one.source_of.paths[i] for one in (train, test) for i in one.index]
     assert len(set(paths)) == 16
     assert torch.equal(folder(animals, 8, "test").index, test.index)
+    assert set(train.labels[-6:].tolist()) >= {1, 2}  # else the last ones would be no validation set
     assert test.source == f"3 of the 16 pictures in {animals}, drawn for test"
 
 
@@ -55,7 +56,8 @@ def test_split_folders_are_used_where_they_are(tmp_path: Path, name: str) -> Non
     for split, count in (("train", 4), (name, 2)):
         for i in range(count):
             put(tmp_path / split / "a" / f"{i}.png", i)
-    assert len(folder(tmp_path, 8)) == 4
+    assert sorted(folder(tmp_path, 8).in_memory().images[:, 0, 0, 0].tolist()) == [0, 1, 2, 3]
+    assert folder(tmp_path, 8).in_memory().images[:, 0, 0, 0].tolist() != [0, 1, 2, 3]
     assert len(folder(tmp_path, 8, "test")) == 2
     assert folder(tmp_path, 8, "test").source == f"2 pictures in {tmp_path / name}"
     with pytest.raises(OptionError, match="split must be 'train' or 'test'"):

@@ -39,19 +39,19 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure and print."""
-    from onebit.cli._loading import load
+    from onebit.cli._loading import with_bar
+    from onebit.data import batches, open_set
 
     if args.batch < 1:
         raise OptionError(f"--batch is {args.batch}; expected 1 or more.")
     predict, kernels = network(args)
-    pictures = load(args.data, args.root, args.split)
+    pictures = with_bar(lambda progress: open_set(args.data, args.root, args.split, progress=progress))
     correct, seconds = 0, 0.0
-    for start in range(0, len(pictures.labels), args.batch):
-        batch = pictures.images[start : start + args.batch]
+    for images, labels in batches(pictures, args.batch):
         begin = time.perf_counter()
-        logits = predict(batch)
+        logits = predict(images)
         seconds += time.perf_counter() - begin
-        correct += int((logits.argmax(1) == pictures.labels[start : start + args.batch]).sum())
+        correct += int((logits.argmax(1) == labels).sum())
     count = len(pictures.labels)
     used = kernels()
     result = {

@@ -1,16 +1,25 @@
-"""Loading a data set for a command: what `onebit.data.load` does, with a bar while a file is downloaded."""
+"""Loading a data set for a command: what `onebit.data` does, with a bar while a file is downloaded."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from typing import TypeVar
 
 from onebit import data
 
+T = TypeVar("T")
+
 
 def load(name: str, root: str | None, split: str) -> data.Dataset:
-    """The data set of that name; a download shows a bar on standard error, if that is a terminal."""
+    """The data set of that name, in memory."""
+    return with_bar(lambda progress: data.load(name, root, split, progress=progress))
+
+
+def with_bar(open_it: Callable[[data.Progress | None], T]) -> T:
+    """What `open_it` gives; a download shows a bar on standard error, if that is a terminal."""
     if not sys.stderr.isatty():
-        return data.load(name, root, split)
+        return open_it(None)
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -31,4 +40,4 @@ def load(name: str, root: str | None, split: str) -> data.Dataset:
                 tasks[file] = bars.add_task(file, total=total)
             bars.update(tasks[file], completed=done)
 
-        return data.load(name, root, split, progress=report)
+        return open_it(report)

@@ -37,7 +37,7 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train, then say where the run is and what it reached."""
     from onebit import training
-    from onebit.cli._loading import load
+    from onebit.cli._loading import with_bar
 
     if args.list:
         for name in training.recipe_names():
@@ -50,10 +50,10 @@ def run(args: argparse.Namespace) -> int:
         recipe = recipe.twin()
     recipe = recipe.override(*args.set, *([f"epochs={args.epochs}"] if args.epochs is not None else []))
     out = Path(args.out or f"runs/{recipe.name}")
-    train, test = (load(recipe.data.name, args.root, split) for split in (recipe.data.split, "test"))
+    sets = with_bar(lambda bar: tuple(recipe.data.open(part, args.root, bar) for part in ("train", "test")))
     try:
         result = training.train(
-            recipe, out, data=(train, test), resume=args.resume, overwrite=args.overwrite, quiet=args.quiet
+            recipe, out, data=(sets[0], sets[1]), resume=args.resume, overwrite=args.overwrite, quiet=args.quiet
         )
     except KeyboardInterrupt as stop:
         changes = ["--set", *map(shlex.quote, args.set)] if args.set else []

@@ -46,9 +46,10 @@ def folder(
 ) -> Pictures:
     """The pictures of a folder that holds a folder for each class, in colour (channels 1: grey), size x size pixels.
 
-    The classes are numbered by name, and the pictures of a class are all below its folder, ordered by path. If there
-    are folders `train` and `test` (or `val`, `valid`, `validation`), they hold the folders of classes and `split`
-    chooses one; else a fifth of the pictures, drawn once and for all, is "test" and the rest "train"; "all" takes all.
+    The classes are numbered by name, and the pictures of a class are all below its folder. If there are folders `train`
+    and `test` (or `val`, `valid`, `validation`), they hold the folders of classes and `split` chooses one; else a fifth
+    of the pictures, drawn once and for all, is "test" and the rest "train"; "all" takes all, by class and path. Those
+    of "train" are in an order drawn once and for all: the last ones, held out for validation, are of all classes.
     keep, workers, on_error: see `Pictures`.
 
     Raises DataError if there is no such folder or no picture in it, OptionError for an option out of range.
@@ -79,7 +80,11 @@ def folder(
         workers=workers,
         on_error=on_error,
     )
-    return pictures if chosen != root or split == "all" else _share(pictures, split)
+    if split == "all":
+        return pictures
+    if chosen == root:
+        return _share(pictures, split)
+    return pictures.select(_shuffled(len(pictures))) if split == "train" else pictures
 
 
 def split_folders(root: Path) -> dict[str, Path]:
@@ -126,9 +131,12 @@ def _scan(root: Path, classes: Sequence[str]) -> tuple[list[str], list[int]]:
 
 
 def _share(pictures: Pictures, split: str) -> Pictures:
-    order = torch.randperm(len(pictures), generator=torch.Generator().manual_seed(0))
-    test = torch.zeros(len(pictures), dtype=torch.bool)
-    test[order[: max(1, len(pictures) // HELD_OUT)]] = True
-    chosen = pictures.select((test if split == "test" else ~test).nonzero()[:, 0])
+    order = _shuffled(len(pictures))
+    held_out = max(1, len(pictures) // HELD_OUT)
+    chosen = pictures.select(order[:held_out] if split == "test" else order[held_out:])
     chosen.source = f"{len(chosen):,} of the {pictures.source}, drawn for {split}"
     return chosen
+
+
+def _shuffled(count: int) -> torch.Tensor:
+    return torch.randperm(count, generator=torch.Generator().manual_seed(0))

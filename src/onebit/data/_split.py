@@ -11,7 +11,7 @@ from onebit._errors import OptionError
 from onebit.data._dataset import Dataset
 from onebit.data._pictures import Pictures, PictureSet
 
-T = TypeVar("T", Dataset, Pictures)
+T = TypeVar("T", Dataset, Pictures, PictureSet)
 
 
 def split(dataset: T, validation: int, seed: int | None = None, *, balanced: bool = False) -> tuple[T, T]:

@@ -6,12 +6,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from onebit.data import Dataset, batches
+from onebit.data import PictureSet, batches
 from onebit.nn import InverseStdNorm
 
 
 @torch.inference_mode()
-def accuracy(model: nn.Module, dataset: Dataset, batch_size: int = 1000) -> float:
+def accuracy(model: nn.Module, dataset: PictureSet, batch_size: int = 1000) -> float:
     """The share of pictures whose highest score is their label's; the model is put into evaluation mode."""
     model.eval()
     correct = torch.zeros((), dtype=torch.int64, device=dataset.labels.device)

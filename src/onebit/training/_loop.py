@@ -12,7 +12,7 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from onebit._errors import OptionError
-from onebit.data import Batches, Dataset, augment, batches
+from onebit.data import Batches, PictureSet, augment, batches
 from onebit.metrics import FlipRatio, weight_saturation
 from onebit.optim import clip_latent_weights, set_lr
 from onebit.training._arithmetic import set_arithmetic
@@ -35,8 +35,8 @@ class Loop:
         self,
         recipe: Recipe,
         folder: RunFolder,
-        training: Dataset,
-        validation: Dataset,
+        training: PictureSet,
+        validation: PictureSet,
         callbacks: Sequence[Callback],
         interrupt: Interrupt,
         *,
@@ -101,7 +101,7 @@ class Loop:
     def _finish_epoch(self, begin: float, speed: float) -> None:
         evaluation = self.recipe.evaluation
         if evaluation.recalibrate:
-            recalibrate_batch_norm(self.bare, self.training.images[: evaluation.recalibrate], evaluation.batch_size)
+            recalibrate_batch_norm(self.bare, self.training.first(evaluation.recalibrate), evaluation.batch_size)
         reached = accuracy(self.bare, self.validation, evaluation.batch_size)
         best = self.history[-1] if self.history else None
         is_best = best is None or reached >= best.best  # a tie goes to the later epoch

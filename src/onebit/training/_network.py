@@ -6,12 +6,12 @@ from torch import nn
 
 from onebit import models
 from onebit._errors import OptionError
-from onebit.data import Dataset, preprocess
+from onebit.data import PictureSet, preprocess
 from onebit.nn import Pixels
 from onebit.training._recipe import Recipe
 
 
-def make_network(recipe: Recipe, training: Dataset | None = None) -> nn.Module:
+def make_network(recipe: Recipe, training: PictureSet | None = None) -> nn.Module:
     """The recipe's network. Preprocessing learns from `training`; without, it waits for a state dict.
 
     Raises OptionError if the recipe asks for preprocessing and the network has no `pixels` to put it in place of.

@@ -16,6 +16,7 @@ import yaml
 from onebit import data
 from onebit._errors import FormatError, OptionError
 from onebit._registry import unknown_name
+from onebit.data import PictureSet
 from onebit.training._typed import build
 
 
@@ -23,7 +24,9 @@ from onebit.training._typed import build
 class DataOptions:
     """Which pictures a network is trained on, and what happens to them on the way.
 
+    name: a name of `onebit.data.names()`, or "folder" for pictures of one's own, which lie below `path`.
     split: the split of the set that is trained on, such as svhn's "train+extra".
+    size, workers: of pictures that are read from folders: side in pixels, and processes that read ahead.
     validation: how many of its pictures (the last ones) are held out to select the best epoch: a share, or a number
         from 2 on.  balanced: hold out as many of every class.
     augment: random changes of the training pictures, see `onebit.data.augment`: [crop: 4, flip].
@@ -37,6 +40,16 @@ class DataOptions:
     balanced: bool = False
     augment: list[Any] = field(default_factory=list)
     preprocess: list[Any] = field(default_factory=list)
+    path: str | None = None
+    size: int | None = None
+    workers: int = 0
+
+    def open(self, part: str, root: str | os.PathLike[str] | None, progress: data.Progress | None = None) -> PictureSet:
+        """One part of the set, "train" or "test"; see `onebit.data.open_set`."""
+        split = self.split if part == "train" else part
+        return data.open_set(
+            self.name, root, split, path=self.path, size=self.size, workers=self.workers, progress=progress
+        )
 
     def held_out(self, count: int) -> int:
         """The number of pictures held out of `count`."""

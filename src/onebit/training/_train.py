@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from onebit.data import Dataset, load, split
+from onebit.data import PictureSet, split
 from onebit.training._callback import Callback
 from onebit.training._evaluate import accuracy
 from onebit.training._interrupt import Interrupt
@@ -38,7 +38,7 @@ def train(
     recipe: Recipe,
     out: str | os.PathLike[str],
     *,
-    data: tuple[Dataset, Dataset] | None = None,
+    data: tuple[PictureSet, PictureSet] | None = None,
     root: str | os.PathLike[str] | None = None,
     resume: bool = False,
     overwrite: bool = False,
@@ -47,7 +47,8 @@ def train(
 ) -> Result:
     """Train by a recipe into the folder `out`, choose the epoch by validation accuracy, test that one.
 
-    data: (training, test) sets in memory; None loads the recipe's by name from `root` (see `onebit.data.load`).
+    data: (training, test) sets, in memory or read when needed (see `onebit.data.adapt` for those of other libraries);
+        None opens the recipe's by name from `root` (see `onebit.data.open_set`).
     resume: go on with an interrupted run in `out`, with the weights an uninterrupted run would have.
     overwrite: replace a run that is in `out` already; without it that is refused, so that none is lost.
     quiet: one line per epoch instead of a live bar (also where the output is not a terminal).
@@ -62,7 +63,7 @@ def train(
     state = folder.read_checkpoint(recipe) if resume else None
     if not resume:
         folder.start(recipe, overwrite=overwrite)
-    whole, test = data or tuple(load(recipe.data.name, root, part) for part in (recipe.data.split, "test"))
+    whole, test = data or tuple(recipe.data.open(part, root) for part in ("train", "test"))
     training, validation = split(whole, recipe.data.held_out(len(whole)), balanced=recipe.data.balanced)
     begin = time.perf_counter()
     devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
