@@ -62,12 +62,6 @@ def folder(
     root = Path(path).expanduser()
     chosen = _split_folder(root, split)
     classes = _classes(chosen)
-    for other in () if chosen == root else split_folders(root).values():
-        if _classes(other) != classes:
-            raise DataError(
-                f"{chosen}: {chosen.name} has the classes {', '.join(classes)}; {other.name} has "
-                f"{', '.join(_classes(other))}. Expected the same ones."
-            )
     paths, labels = _scan(chosen, classes)
     pictures = Pictures(
         Files(tuple(paths)),
@@ -101,6 +95,11 @@ def _split_folder(root: Path, split: str) -> Path:
         return root
     if split == "all":
         raise OptionError(f"{root}: has folders of training and of test pictures, so split must be 'train' or 'test'.")
+    train, test = (_classes(one) for one in found.values())
+    if train != test:
+        alone = sorted(set(train) ^ set(test))
+        shown = ", ".join(alone[:3])
+        raise DataError(f"{root}: {len(alone)} classes are in train or in {found['test'].name} alone, such as {shown}.")
     return found[split]
 
 
