@@ -35,6 +35,12 @@ def test_the_row_of_most_threads_counts_unless_the_floor_names_them():
     assert Floor("mlp", (1,), "a", 2, threads=1).reached(rows) == 1.0
 
 
+def test_the_faster_form_of_a_peer_counts():
+    floor = Floor("mlp", (1,), "a", 2)
+    assert floor.reached([row(ratio={"a": 3.0, "a relu": 2.5})]) == 2.5
+    assert floor.reached([row(ratio={"a": 3.0, "a relu": 3.5})]) == 3.0
+
+
 def test_values_are_written_as_their_measure():
     assert Floor("mlp", (1,), "peak", 0.4).text(0.654) == "65%"
     assert Floor("mlp", (1,), "a", 2).text(2.54) == "2.5x"

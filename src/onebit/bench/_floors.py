@@ -15,7 +15,7 @@ INT8, ONNXRUNTIME, INT_MM, TORCH = "openvino int8", "onnxruntime float32", "torc
 class Floor:
     """least: of the `peak` as a fraction, or how many times as fast as the peer called `than`.
 
-    The row is that of the job and shape, with `forced` kernels; on `threads` threads, or the most there are rows of.
+    Of a peer that also ran the network with ReLU in place of sign, the faster counts. The row is that of the job and shape, with `forced` kernels; on `threads` threads, or the most there are rows of.
     """
 
     name: str
@@ -30,8 +30,10 @@ class Floor:
         row = self._row(rows)
         if row is None:
             return None
-        found = row["fraction_of_peak"] if self.than == PEAK else row["ratio"].get(self.than)
-        return None if found is None else float(found)
+        if self.than == PEAK:
+            return None if row["fraction_of_peak"] is None else float(row["fraction_of_peak"])
+        forms = (self.than, f"{self.than} relu")
+        return min((float(row["ratio"][name]) for name in forms if name in row["ratio"]), default=None)
 
     def _row(self, rows: Rows) -> Mapping[str, Any] | None:
         key = self.name, list(self.shape), self.forced
