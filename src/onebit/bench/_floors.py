@@ -15,7 +15,8 @@ INT8, ONNXRUNTIME, INT_MM, TORCH = "openvino int8", "onnxruntime float32", "torc
 class Floor:
     """least: of the `peak` as a fraction, or how many times as fast as the peer called `than`.
 
-    Of a peer that also ran the network with ReLU in place of sign, the faster counts. The row is that of the job and shape, with `forced` kernels; on `threads` threads, or the most there are rows of.
+    The row is that of the job and shape, with `forced` kernels; on `threads` threads, or the most there are rows of. Of
+    a peer that also ran the network with ReLU in place of sign, the faster counts.
     """
 
     name: str
