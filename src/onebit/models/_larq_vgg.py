@@ -13,7 +13,7 @@ from onebit.models._convnet import CHANNELS, SIDE, check_pictures, check_widths
 from onebit.nn import BinaryConv2d, BinaryLinear, Pixels
 
 
-class ShiftNorm2d(nn.BatchNorm2d):
+class UnscaledBatchNorm2d(nn.BatchNorm2d):
     """Batch norm with a shift and no factor: (x - mean) / sqrt(var + 1e-3) + bias; a sign needs no factor."""
 
     def __init__(self, channels: int) -> None:
@@ -26,8 +26,8 @@ class ShiftNorm2d(nn.BatchNorm2d):
         nn.init.zeros_(self.bias)
 
 
-class ShiftNorm1d(nn.BatchNorm1d):
-    """ShiftNorm2d for (N, channels)."""
+class UnscaledBatchNorm1d(nn.BatchNorm1d):
+    """UnscaledBatchNorm2d for (N, channels)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__(channels, eps=1e-3, momentum=1e-3)
@@ -63,7 +63,7 @@ class LarqVGG(nn.Sequential):
             if depth % 2 == 0:
                 block["pool"] = nn.MaxPool2d(2)
                 side //= 2
-            self.add_module(f"conv{depth}", end_block(block, ShiftNorm2d(width), active))
+            self.add_module(f"conv{depth}", end_block(block, UnscaledBatchNorm2d(width), active))
             inputs = width
         self.add_module("flatten", nn.Flatten())
         inputs *= side * side
@@ -72,7 +72,7 @@ class LarqVGG(nn.Sequential):
             linear = BinaryLinear(inputs, width, input_quantizer=active.quantizer(), weight_quantizer=weights)
             block = OrderedDict[str, nn.Module](linear=linear)
             name = "output" if last else f"dense{depth}"
-            self.add_module(name, end_block(block, ShiftNorm1d(width), None if last else active))
+            self.add_module(name, end_block(block, UnscaledBatchNorm1d(width), None if last else active))
             inputs = width
 
     def forward(self, x: Tensor) -> Tensor:
