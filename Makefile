@@ -8,7 +8,7 @@ CFILES := $(shell find native benchmarks -name '*.[ch]')
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-python build-native test-native test-sanitize test-slow test-cuda-compile test-gpu bench-gpu check format bench bench-peers clean
+.PHONY: help setup demo test test-python build-native test-native test-tiles test-sanitize test-slow test-cuda-compile test-gpu bench-gpu check format bench bench-peers clean
 
 help:           ## say what there is
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 28
@@ -49,6 +49,9 @@ build-native: setup
 
 test-native: build-native  ## the C tests: every kernel of the table against the scalar one
 	ctest --test-dir build/native --output-on-failure
+
+test-tiles: build-native  ## the Python tests of the operators with the amx kernels on emulated tiles
+	ONEBIT_LIBRARY=$(CURDIR)/build/native/native/tests/libonebit_emulated_tiles.so $(BIN)/python -m pytest -n $(JOBS) tests/ops tests/runtime
 
 test-sanitize: setup  ## the C tests under the address, undefined-behaviour and thread sanitizers
 	cmake -S . -B build/asan -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DONEBIT_TESTS=ON -DONEBIT_SANITIZE=address,undefined

@@ -11,6 +11,8 @@ def test_the_doctor_names_kernel_front_doors_and_data(capsys, root):
     assert main(["doctor", "--json", "--root", str(root)]) == 0
     facts = json.loads(capsys.readouterr().out)
     assert facts["kernels"]["dense"]["chosen"] == native.active("dense")
+    assert facts["choices"]["dense 1 x 4096 x 4096"]["isa"] == native.choice("dense", 1, 4096, 4096).isa
+    assert facts["cpu_unusable"] == native.cpu_unusable()
     assert facts["torch_front_door"]
     assert "registered" in facts["onnxruntime"]
     assert str(root) in facts["data"]["mnist"]
@@ -19,7 +21,7 @@ def test_the_doctor_names_kernel_front_doors_and_data(capsys, root):
 def test_the_report_for_a_person_has_the_same(capsys):
     assert main(["doctor"]) == 0
     text = capsys.readouterr().out
-    for word in ("torch", "kernel", "dense_u8", "onnxruntime", "gpu", "mnist"):
+    for word in ("torch", "kernel", "dense_u8", "choice", "onnxruntime", "gpu", "mnist"):
         assert word in text
 
 

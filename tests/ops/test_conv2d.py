@@ -43,7 +43,7 @@ def test_conv2d_is_torchs_conv2d_with_zero_padding(isa, c, n, size, kernel, stri
     given = (packed(x), handle(w, groups), n, c, [kernel] * 2, [stride] * 2, [pad] * 4, [dilation] * 2, groups, 0)
     with native.force(isa):
         got, ran = ops.conv2d_int32(*given), native.ran("conv2d")
-    assert ran == isa
+    assert ran == isa or (isa == "amx" and groups > 1)
     assert torch.equal(got.permute(0, 3, 1, 2).long(), expected)
 
 

@@ -92,7 +92,7 @@ def check_every_output(family: str, isa: str, case: tuple, extra: tuple[int, ...
             got = door(f"{family}_bits")[entry](*given, threshold, direction)
             assert equal(got, bits.words)
             Packed.checked(got, n)  # the tail bits are zero
-        assert shape[0] == 0 or native.ran(family) == isa
+        assert shape[0] == 0 or native.ran(family) == isa or (isa == "amx" and groups > 1)  # some leave it to another
 
 
 @pytest.mark.parametrize(("family", "isa"), FAMILIES)

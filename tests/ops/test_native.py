@@ -34,16 +34,6 @@ def run_each(op: str) -> None:
     calls[op]()
 
 
-def test_the_operators_are_those_of_the_table():
-    assert native.operators() == OPS
-
-
-@pytest.mark.parametrize("op", OPS)
-def test_scalar_is_the_last_row_and_always_runs(op):
-    assert native.available_isas(op)[-1] == "scalar"
-    assert [k.isa for k in native.kernels() if k.op == op and k.available] == native.available_isas(op)
-
-
 @pytest.mark.parametrize(("op", "isa"), [(op, isa) for op in OPS for isa in native.available_isas(op)])
 def test_the_forced_instruction_set_is_the_one_that_runs(op, isa):
     with native.force(isa):

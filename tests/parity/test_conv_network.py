@@ -137,10 +137,13 @@ def test_the_kernel_that_is_named_is_the_one_that_runs(isa, tmp_path):
     expected = {row: isa if isa in known else known[0] for row, known in isas.items()}
     with native.force(isa):
         packed(pixels(2))
-        assert packed.kernels() == expected
-        assert {row: native.ran(row) for row in rows} == expected
+        named = {row: isas.split(" and ") for row, isas in packed.kernels().items()}
+        ran = {row: native.ran(row) for row in rows}
+        assert isa in named["conv2d"]  # amx leaves groups that share words to another
+        assert isa == "amx" or named == {row: [expected[row]] for row in rows}
+        assert {row: ran[row] in named[row] for row in rows} == dict.fromkeys(rows, True)
         session = OrtSession(tmp_path / "model.onnx")
-        assert session.kernels() == expected
+        assert session.kernels() == ran
         executed = session.executed()
     assert {name: executed[name] for name in ("Conv2dU8Bits", "Conv2dBits", "MaxPool2d", "DenseFloat")} == {
         "Conv2dU8Bits": 1, "Conv2dBits": 2, "MaxPool2d": 1, "DenseFloat": 1,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
+import math
 import platform
 from typing import Any
 
@@ -64,13 +65,35 @@ def native_facts() -> dict[str, Any]:
         return {
             "library": str(native.library_path()),
             "cpu": native.cpu_features(),
+            "cpu_unusable": native.cpu_unusable(),
             "kernels": {
                 op: {"chosen": native.active(op), "available": native.available_isas(op)} for op in native.operators()
             },
+            "choices": choices(),
             "torch_front_door": str(ops.front_door()),
         }
     except OnebitError as error:
-        return {"library": str(error), "cpu": [], "kernels": {}, "torch_front_door": "none"}
+        return {
+            "library": str(error), "cpu": [], "cpu_unusable": "", "kernels": {}, "choices": {},
+            "torch_front_door": "none",
+        }  # fmt: skip
+
+
+def choices() -> dict[str, dict[str, Any]]:
+    """For a few typical shapes: the kernel that would run, and the microseconds that the model expects of each."""
+    from onebit.ops import native
+
+    found = {
+        f"dense {m} x {n} x {k}": native.choice("dense", m, n, k)
+        for m, n, k in ((1, 4096, 4096), (64, 4096, 4096), (4096, 4096, 4096), (64, 10, 64))
+    }
+    for size, c, groups in ((56, 64, 1), (14, 256, 1), (7, 512, 1), (56, 64, 64)):
+        name = f"conv2d 3x3, {c} channels, {size}x{size}" + (f", {groups} groups" if groups > 1 else "")
+        found[name] = native.conv2d_choice((size, size), c, c, (3, 3), padding=(1, 1, 1, 1), groups=groups)
+    return {
+        name: {"isa": choice.isa, "us": {isa: ns / 1e3 for isa, ns in choice.nanoseconds.items() if ns < math.inf}}
+        for name, choice in found.items()
+    }
 
 
 def onnxruntime_facts() -> str:
@@ -108,9 +131,15 @@ def lines(facts: dict[str, Any]) -> list[str]:
     """The report for a person."""
     out = [f"{key:<12} {facts[key]}" for key in ("onebit", "python", "torch", "machine", "library")]
     out.append(f"{'cpu':<12} {' '.join(facts['cpu']) or 'unknown'}")
+    out += [f"{'':<12} {facts['cpu_unusable']}"] if facts["cpu_unusable"] else []
     out += [
         f"{'kernel' if row == 0 else '':<12} {op:<10} {kernel['chosen']}  (can run: {', '.join(kernel['available'])})"
         for row, (op, kernel) in enumerate(facts["kernels"].items())
+    ]
+    out += [
+        f"{'choice' if row == 0 else '':<12} {name}: {choice['isa']}  "
+        f"(expected us: {', '.join(f'{isa} {us:.4g}' for isa, us in choice['us'].items())})"
+        for row, (name, choice) in enumerate(facts["choices"].items())
     ]
     out += [f"{'torch door':<12} {facts['torch_front_door']}", f"{'onnxruntime':<12} {facts['onnxruntime']}"]
     out.append(f"{'gpu':<12} {facts['gpu']}")

@@ -6,43 +6,27 @@ import ctypes
 import os
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple
 
 import torch
 
 from onebit._errors import NativeError, OptionError
 from onebit._registry import unknown_name
 from onebit.ops import _library
-from onebit.ops._library import ERROR_ISA_ABSENT, ERROR_ISA_UNKNOWN, OK, lib
+from onebit.ops._choice import Choice as Choice
+from onebit.ops._choice import choice as choice
+from onebit.ops._choice import conv2d_choice as conv2d_choice
+from onebit.ops._kernels import Kernel as Kernel
+from onebit.ops._kernels import check_op
+from onebit.ops._kernels import kernels as kernels
+from onebit.ops._kernels import operators as operators
+from onebit.ops._library import ERROR_ISA_ABSENT, ERROR_ISA_UNKNOWN, lib
 
 _forced: str | None = os.environ.get("ONEBIT_ISA") or None  # the library has read the same variable
 
 
-class Kernel(NamedTuple):
-    """One row of the dispatch table: available says whether this CPU can run it."""
-
-    op: str
-    isa: str
-    available: bool
-
-
-def kernels() -> list[Kernel]:
-    """Every row of the dispatch table; the rows of one operator come best first."""
-    rows: list[Kernel] = []
-    row = _library.KernelRow()
-    while lib.ob_kernel(len(rows), ctypes.byref(row)) == OK:
-        rows.append(Kernel(row.op.decode(), row.isa.decode(), bool(row.available)))
-    return rows
-
-
-def operators() -> list[str]:
-    """The names of the dispatch table's operators ("pack", "unpack", "dense", "dense_u8", "conv2d", ...)."""
-    return list(dict.fromkeys(kernel.op for kernel in kernels()))
-
-
 def available_isas(op: str) -> list[str]:
     """The instruction sets of op's kernels that this CPU can run, best first; UnknownName for no such operator."""
-    _check_op(op)
+    check_op(op)
     return [kernel.isa for kernel in kernels() if kernel.op == op and kernel.available]
 
 
@@ -52,8 +36,17 @@ def cpu_features() -> list[str]:
     return features.decode().split()
 
 
+def cpu_unusable() -> str:
+    """One sentence on a feature that this CPU has and this process may not use; "" if there is none."""
+    text: bytes = lib.ob_cpu_unusable()
+    return text.decode()
+
+
 def active(op: str) -> str:
-    """The instruction set of the kernel that op would run now; UnknownName for no such operator."""
+    """The instruction set of the kernel that op would run now; where the shape decides (`choice`), for a large one.
+
+    Raises UnknownName for no such operator.
+    """
     return _isa_of(op, lib.ob_active)
 
 
@@ -65,7 +58,9 @@ def ran(op: str) -> str:
 class force:  # noqa: N801  (reads as a verb: native.force("avx2"), with native.force("scalar"): ...)
     """Forces the instruction set of all operators, for the whole process; None goes back to the best.
 
-    It holds from the call on. Used in a `with` statement it ends with the block, and what was forced before is back.
+    An instruction set that has no kernel for an operator or shape (amx only multiplies, and whole words) leaves it to
+    the best of the others; `ran` and `choice` tell. It holds from the call on. Used in a `with` statement it ends with
+    the block, and what was forced before is back.
     Raises UnknownName (with the near miss) for no such instruction set and NativeError for one this CPU lacks;
     nothing changes then.
     """
@@ -116,13 +111,8 @@ def version() -> str:
     return text.decode()
 
 
-def _check_op(op: str) -> None:
-    if op not in operators():
-        raise unknown_name("native operator", op, operators())
-
-
 def _isa_of(op: str, ask: ctypes._CFuncPtr) -> str:  # type: ignore[name-defined]
-    _check_op(op)
+    check_op(op)
     isa = ctypes.c_char_p()
     _library.check(ask(op.encode(), ctypes.byref(isa)), f"native operator {op!r}")
     return (isa.value or b"").decode()

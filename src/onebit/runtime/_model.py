@@ -15,7 +15,7 @@ from onebit.export._nodes import attributes, buffer, label, note, source
 from onebit.export._operators import BY_TARGET, Operator
 from onebit.export._spec import InputSpec
 from onebit.export._trace import Value, trace
-from onebit.ops import native
+from onebit.runtime._isa import isa_for
 from onebit.runtime._table import render
 
 _FLOAT_LAYER = "aten.linear.default"
@@ -27,7 +27,8 @@ class LayerInfo:
 
     name: where it was in the original network. operator: "dense_bits", ... or "linear" if it stayed float.
     n, k: output channels and terms of each dot product (0 where there is none).
-    bits_in, bits_out: "u8", "1", "i32", "f32", "f32+1". kernel: instruction set that runs it now, "torch" if float.
+    bits_in, bits_out: "u8", "1", "i32", "f32", "f32+1".
+    kernel: instruction set that would run it now, "torch" if float.
     macs: multiply-accumulates per example. weight_bytes: memory that the weights take here.
     note: how exact it is, or why it stayed float.
     """
@@ -68,18 +69,25 @@ class PackedModel(nn.Module):
         y: Tensor = self._run(x) if directly else self.graph_module(x)
         return y
 
-    def layers(self) -> list[LayerInfo]:
-        """What each layer is, in the order they run."""
-        return [self._layer(node) for node in self.graph_module.graph.nodes if _is_layer(node)]
+    def layers(self, batch: int = 1) -> list[LayerInfo]:
+        """What each layer is, in the order they run; kernels are those that `batch` examples would run now."""
+        return [self._layer(node, batch) for node in self.graph_module.graph.nodes if _is_layer(node)]
 
-    def explain(self) -> str:
+    def explain(self, batch: int = 1) -> str:
         """The layers as a table of text, one line each, with the totals below."""
-        return render(self.layers())
+        return render(self.layers(batch))
 
-    def kernels(self) -> dict[str, str]:
-        """Instruction set that runs each native operator of this model now: {"dense": "avx512vpopcnt", ...}."""
-        rows = {BY_TARGET[str(n.target)].row for n in self.graph_module.graph.nodes if str(n.target) in BY_TARGET}
-        return {row: native.active(row) for row in sorted(rows)}
+    def kernels(self, batch: int = 1) -> dict[str, str]:
+        """Instruction set that `batch` examples would run now, for each native operator: {"dense": "avx2", ...}.
+
+        Where the shapes of its layers ask for different ones: "amx and avx512vpopcnt".
+        """
+        found: dict[str, dict[str, None]] = {}
+        for node in self.graph_module.graph.nodes:
+            operator = BY_TARGET.get(str(node.target))
+            if operator is not None:
+                found.setdefault(operator.row, {})[self._isa(node, operator, batch)] = None
+        return {row: " and ".join(found[row]) for row in sorted(found)}
 
     def save(self, path: str | Path) -> None:
         """Writes the model as an ONNX file that any ONNX Runtime runs; raises OutputError if it cannot be written."""
@@ -97,7 +105,11 @@ class PackedModel(nn.Module):
         run: Callable[[_Constants, Tensor], Tensor] = type(module).forward
         return run(constants, x)
 
-    def _layer(self, node: fx.Node) -> LayerInfo:
+    def _isa(self, node: fx.Node, operator: Operator, batch: int) -> str:
+        given, result = self.values[source(node).name], self.values[node.name]
+        return isa_for(operator, attributes(node, operator), given, result, batch)
+
+    def _layer(self, node: fx.Node, batch: int) -> LayerInfo:
         found = BY_TARGET.get(str(node.target))
         given, result = self.values[source(node).name], self.values[node.name]
         n, k, weight_bytes = self._sizes(node, found)
@@ -108,7 +120,7 @@ class PackedModel(nn.Module):
             k=k,
             bits_in=_kind(given),
             bits_out=_kind(result) + ("+1" if found and len(found.outputs) > 1 else ""),
-            kernel=self.kernels()[found.row] if found else "torch",
+            kernel=self._isa(node, found, batch) if found else "torch",
             macs=result.rows * n * k,
             weight_bytes=weight_bytes,
             note=note(node),
