@@ -37,3 +37,32 @@ def test_the_commands_of_the_readme_exist():
     assert {"train", "convert", "eval", "summary", "doctor"} <= {name for name, _ in commands}
     for name, rest in commands:
         assert set(re.findall(r"(?<=\s)--?\w[\w-]*", rest)) <= set(known_options(build_parser(), name))
+
+
+DATA = (Path(__file__).parents[1] / "docs" / "data.md").read_text()
+
+
+def test_the_code_of_the_page_on_data_runs(small_digits):
+    (code,) = re.findall(r"```python\n(.*?)```", DATA, re.DOTALL)
+    names = {}
+    exec(compile(code, "docs/data.md", "exec"), names)
+    assert len(names["validation"]) == 50
+    assert torch.isfinite(names["door"](names["pictures"])).all()
+
+
+def test_the_page_on_data_names_every_set_and_every_step():
+    from onebit.data._augment import AUGMENTATIONS
+    from onebit.data._preprocess import PREPROCESSING
+    from onebit.training import Recipe
+
+    sections = dict(re.findall(r"^\| (name|`augment`|`preprocess`) \|.*?\n\|---\|---\|\n(.*?)\n\n", DATA, re.M | re.S))
+    for section, known in (
+        ("name", {*data.names(), "folder"}),
+        ("`augment`", set(AUGMENTATIONS)),
+        ("`preprocess`", set(PREPROCESSING)),
+    ):
+        rows = [row.split(" | ")[0] for row in sections[section].splitlines()]
+        assert {name for row in rows for name in re.findall(r"`([a-z0-9-]+)", row)} == known
+    (section,) = re.findall(r"```yaml\n(.*?)```", DATA, re.DOTALL)
+    recipe = Recipe.parse(f"description: d\nmodel: {{name: mlp}}\n{section}", name="page", origin="docs/data.md")
+    assert recipe.data.held_out(50_000) == 5000

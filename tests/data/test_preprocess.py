@@ -94,6 +94,14 @@ def test_autocast_does_not_reach_it() -> None:
         assert torch.equal(fitted(TEST), plain)
 
 
+@pytest.mark.parametrize("steps", CASES, ids=str)
+def test_it_can_be_captured(steps: list) -> None:
+    fitted = preprocess(steps).fit(TRAIN).eval()
+    batch = torch.export.Dim("batch", min=2)
+    captured = torch.export.export(fitted, (TEST,), dynamic_shapes=({0: batch},)).module()
+    assert torch.equal(captured(TRAIN), fitted(TRAIN))
+
+
 def test_what_does_not_fit_is_refused() -> None:
     fitted = preprocess(["zca"]).fit(TRAIN)
     with pytest.raises(DtypeError, match=r"input has dtype torch\.float32\. Expected torch\.uint8"):

@@ -128,6 +128,8 @@ def test_data_takes_steps_and_a_share_or_a_number_for_validation(recipe):
     assert changed.data.augment == [{"crop": 4}, "flip"]
     assert changed.data.held_out(60_000) == 5000
     assert recipe.data.held_out(280) == 70
+    assert recipe.override("data.name=mnist").data.shape == (1, 28, 28)
+    assert recipe.override("data.name=folder", "data.size=64").data.shape == (3, 64, 64)
     assert Recipe.parse(changed.yaml(), name="other", origin="text") == changed
 
 

@@ -26,12 +26,11 @@ def run(args: argparse.Namespace) -> int:
         return 0
     import torch
 
-    from onebit.data import picture_shape
     from onebit.metrics import summary
     from onebit.training import load_run
 
     model, recipe = load_run(args.path)
     print(f"{recipe.name}: {recipe.description}")
-    example = torch.zeros((1, *picture_shape(recipe.data.name)), dtype=torch.uint8)  # one black picture
+    example = torch.zeros((1, *recipe.data.shape), dtype=torch.uint8)  # one black picture
     print(summary(model, example))
     return 0

@@ -4,6 +4,7 @@ training pictures, and keep what they learned in the network's state. Knows noth
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain
@@ -75,6 +76,9 @@ class Preprocess(Learned):
     def __init__(self, steps: Sequence[Step]) -> None:
         super().__init__()
         self.steps = nn.ModuleList(steps)
+        self._shape: tuple[
+            int, ...
+        ] = ()  # that of the buffer: reading it there would wait for the device at every step
 
     def fit(self, pictures: PictureSet | Tensor) -> Preprocess:
         """Let every step learn from the training pictures as the steps before it leave them; returns this object.
@@ -90,7 +94,7 @@ class Preprocess(Learned):
             else (pictures.shape, pictures.labels.device)
         )
         with torch.no_grad():
-            self.shape = torch.tensor(shape, dtype=torch.int64, device=device)
+            self.shape, self._shape = torch.tensor(shape, dtype=torch.int64, device=device), tuple(shape)
             for depth, step in enumerate(cast("Iterable[Step]", self.steps)):
                 step.fit(partial(self._chunks, pictures, depth))
         return self
@@ -110,14 +114,22 @@ class Preprocess(Learned):
         """Uint8 -> float32, same shape."""
         if x.dtype != torch.uint8:
             raise DtypeError(f"Preprocess: input has dtype {x.dtype}. Expected torch.uint8, the raw 0..255 pixels.")
-        shape = tuple(self.require("shape").tolist())
-        flat = len(shape) == 3 and x.shape[1:] == (shape[0] * shape[1] * shape[2],)
-        if not flat and tuple(x.shape[1:]) != shape:
+        shape = self._shape
+        if not shape:
+            self.require("shape")
+        if tuple(x.shape[1:]) not in (shape, (math.prod(shape),)):
             expected = ", ".join(map(str, ("N", *shape)))
             raise ShapeError(f"Preprocess: input has shape {tuple(x.shape)}. Expected ({expected}).")
+        pictures = x.reshape(-1, *shape)
+        if not torch.is_autocast_enabled(x.device.type):
+            return self._through(pictures, len(self.steps)).reshape(x.shape)
         with torch.autocast(x.device.type, enabled=False):
-            y = self._through(x.reshape(-1, *shape), len(self.steps))
-        return y.reshape(x.shape)
+            return self._through(pictures, len(self.steps)).reshape(x.shape)
+
+    def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *args: Any) -> None:
+        super()._load_from_state_dict(state_dict, prefix, *args)
+        if (shape := state_dict.get(prefix + "shape")) is not None:
+            self._shape = tuple(shape.tolist())
 
 
 def preprocess(steps: Sequence[Any]) -> Preprocess:

@@ -51,6 +51,11 @@ class DataOptions:
             self.name, root, split, path=self.path, size=self.size, workers=self.workers, progress=progress
         )
 
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of the pictures."""
+        return (3, self.size, self.size) if self.size is not None else data.picture_shape(self.name)
+
     def held_out(self, count: int) -> int:
         """The number of pictures held out of `count`."""
         return max(1, round(count * self.validation)) if self.validation < 1 else round(self.validation)
