@@ -31,23 +31,12 @@ static OrtStatus *read_list(const ort_kernel *kernel, const OrtKernelInfo *info,
     return status;
 }
 
-static OrtStatus *pack_weights(ort_kernel *kernel, const OrtKernelInfo *info) {
+static OrtStatus *check_weights(ort_kernel *kernel, const OrtKernelInfo *info) {
     const ob_conv2d_call *conv = &kernel->conv;
     const size_t bytes = ob_conv_weights_bytes(conv->n, conv->c, conv->groups, conv->kernel);
-    ort_tensor rows;
-    if (!bytes)
-        return ob_ort_refuse(kernel, "n=%lld, c=%lld, groups=%d, kernel=[%d, %d] are out of range.", (number)conv->n,
-                             (number)conv->c, conv->groups, conv->kernel[0], conv->kernel[1]);
-    OrtStatus *status = ob_ort_read_weights(kernel, info, bytes, &rows);
-    if (status) return status;
-    const int64_t last = ob_ort_packed_bytes(conv->c / conv->groups);
-    if (rows.rank != 4 || rows.dims[0] != conv->n || rows.dims[1] != conv->kernel[0] ||
-        rows.dims[2] != conv->kernel[1] || rows.last != last)
-        return ob_ort_refuse(kernel, "weights are %lld rows of %lld bytes; expected (%lld, %d, %d, %lld).",
-                             (number)rows.rows, (number)rows.last, (number)conv->n, conv->kernel[0], conv->kernel[1],
-                             (number)last);
-    return ob_ort_refuse_status(
-        kernel, ob_conv_weights_pack(rows.data, conv->n, conv->c, conv->groups, conv->kernel, kernel->weights, bytes));
+    if (bytes) return ob_ort_check_weights(kernel, info, bytes);
+    return ob_ort_refuse(kernel, "n=%lld, c=%lld, groups=%d, kernel=[%d, %d] are out of range.", (number)conv->n,
+                         (number)conv->c, conv->groups, conv->kernel[0], conv->kernel[1]);
 }
 
 OrtStatus *ob_ort_conv_create(ort_kernel *kernel, const OrtKernelInfo *info) {
@@ -68,7 +57,7 @@ OrtStatus *ob_ort_conv_create(ort_kernel *kernel, const OrtKernelInfo *info) {
         if (!status) status = read_int(kernel, info, "offset", &conv->offset);
     }
     kernel->n = conv->n;
-    return status ? status : pack_weights(kernel, info);
+    return status ? status : check_weights(kernel, info);
 }
 
 /* ---- run ---------------------------------------------------------------------------------------------------- */
@@ -123,10 +112,11 @@ OrtStatus *ob_ort_conv_run(const ort_kernel *kernel, OrtKernelContext *context, 
     if (!status) status = make_output(kernel, context, dims, &call.out);
     if (!status) status = ob_ort_read_epilogue(kernel, context, dims, 4, &epilogue);
     if (status || !call.batch) return status;
-    call.x = x->data, call.weights = kernel->weights, call.weights_bytes = kernel->weights_bytes;
+    status = ob_ort_weights(kernel, context, &call.weights);
+    call.x = x->data, call.weights_bytes = kernel->weights_bytes;
     call.epilogue = &epilogue, call.executor = executor;
     call.workspace_bytes = (u8 ? ob_conv2d_u8_workspace : ob_conv2d_workspace)(&call, executor->threads);
-    status = ob_ort_scratch(kernel, call.workspace_bytes, &memory);
+    if (!status) status = ob_ort_scratch(kernel, call.workspace_bytes, &memory);
     if (status) return status;
     call.workspace = memory ? ob_ort_align_up(memory) : NULL;
     status = ob_ort_refuse_status(kernel, (u8 ? ob_conv2d_u8 : ob_conv2d)(&call));

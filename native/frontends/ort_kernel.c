@@ -1,15 +1,18 @@
 /* ort_kernel.c: runs one node of domain "onebit" inside ONNX Runtime.
  *
- * Weights are packed once, when the session is made. A run writes nothing that another run reads: scratch memory comes
- * from the runtime's allocator each time, so one session serves many threads. Work is split over the runtime's own
- * thread pool, never over the library's. */
+ * Weights are read where the runtime keeps them: the file holds them as the kernels stream them. A run writes nothing
+ * that another run reads: scratch memory comes from the runtime's allocator each time, so one session serves many
+ * threads. Work is split over the runtime's own thread pool, never over the library's. */
 #include "ort_kernel.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "conv_weights.h"
 #include "onebit.h"
+#include "threads.h"
+#include "weights.h"
 
 typedef struct ort_pool {
     const OrtApi *api;
@@ -62,32 +65,33 @@ int64_t ob_ort_packed_bytes(int64_t bits) {
 }
 
 /* ---- create ------------------------------------------------------------------------------------------------- */
-OrtStatus *ob_ort_read_weights(ort_kernel *kernel, const OrtKernelInfo *info, size_t bytes, ort_tensor *rows) {
+OrtStatus *ob_ort_check_weights(ort_kernel *kernel, const OrtKernelInfo *info, size_t bytes) {
     const OrtValue *value = NULL;
+    ort_tensor weights;
     int constant = 0;
     OrtStatus *status = kernel->api->KernelInfoGetConstantInput_tensor(info, 1, &constant, &value);
     if (status) return status;
     if (!constant || !value) return ob_ort_refuse(kernel, "its weights are computed; expected an initializer.");
-    status = read_tensor(kernel, value, rows);
+    status = read_tensor(kernel, value, &weights);
     if (status) return status;
-    if ((uintptr_t)rows->data % sizeof(uint64_t)) return ob_ort_refuse(kernel, "weights are not aligned to 8 bytes.");
+    if (weights.rank != 1 || (uint64_t)weights.last != bytes)
+        return ob_ort_refuse(kernel, "weights have %zu dimensions, the last %lld; expected a handle of %zu bytes.",
+                             weights.rank, (long long)weights.last, bytes);
     kernel->weights_bytes = bytes;
-    kernel->weights_memory = malloc(bytes + ORT_ALIGNMENT);
-    if (!kernel->weights_memory) return ob_ort_refuse(kernel, "no memory for %zu bytes of weights.", bytes);
-    kernel->weights = ob_ort_align_up(kernel->weights_memory);
-    return NULL;
+    const ob_status found = kernel->op->family >= ORT_CONV2D
+                                ? ob_conv_weights_check(weights.data, bytes, kernel->conv.n, kernel->conv.c,
+                                                        kernel->conv.groups, kernel->conv.kernel)
+                                : ob_weights_check(weights.data, bytes, kernel->n, kernel->k);
+    return ob_ort_refuse_status(kernel, found);
 }
 
-static OrtStatus *pack_weights(ort_kernel *kernel, const OrtKernelInfo *info) {
-    ort_tensor rows;
-    OrtStatus *status = ob_ort_read_weights(kernel, info, ob_weights_bytes(kernel->n, kernel->k), &rows);
-    if (status) return status;
-    if (rows.rank != 2 || rows.rows != kernel->n || rows.last != ob_ort_packed_bytes(kernel->k))
-        return ob_ort_refuse(kernel, "weights are (%lld, %lld) bytes; n=%lld and k=%lld need (%lld, %lld).",
-                             (long long)rows.rows, (long long)rows.last, (long long)kernel->n, (long long)kernel->k,
-                             (long long)kernel->n, (long long)ob_ort_packed_bytes(kernel->k));
-    return ob_ort_refuse_status(
-        kernel, ob_weights_pack(rows.data, kernel->n, kernel->k, kernel->weights, kernel->weights_bytes));
+OrtStatus *ob_ort_weights(const ort_kernel *kernel, const OrtKernelContext *context, const void **weights) {
+    const OrtValue *value = NULL;
+    void *data = NULL;
+    OrtStatus *status = kernel->api->KernelContext_GetInput(context, 1, &value);
+    if (!status) status = kernel->api->GetTensorMutableData((OrtValue *)value, &data); /* only read */
+    *weights = data;
+    return status;
 }
 
 static OrtStatus *read_sizes(ort_kernel *kernel, const OrtKernelInfo *info) {
@@ -98,9 +102,10 @@ static OrtStatus *read_sizes(ort_kernel *kernel, const OrtKernelInfo *info) {
     if (!status && kernel->op->family != ORT_UNPACK)
         status = kernel->api->KernelInfoGetAttribute_int64(info, "n", &kernel->n);
     if (status || kernel->op->family == ORT_UNPACK) return status;
-    if (ob_weights_bytes(kernel->n, kernel->k) == 0)
+    const size_t bytes = ob_weights_bytes(kernel->n, kernel->k);
+    if (!bytes)
         return ob_ort_refuse(kernel, "n=%lld, k=%lld are out of range.", (long long)kernel->n, (long long)kernel->k);
-    return pack_weights(kernel, info);
+    return ob_ort_check_weights(kernel, info, bytes);
 }
 
 OrtStatus *ORT_CALL ob_ort_create(const OrtCustomOp *op, const OrtApi *api, const OrtKernelInfo *info, void **out) {
@@ -108,6 +113,9 @@ OrtStatus *ORT_CALL ob_ort_create(const OrtCustomOp *op, const OrtApi *api, cons
     OrtStatus *status;
     if (!kernel) return api->CreateStatus(ORT_FAIL, "onebit: no memory for a kernel.");
     kernel->api = api, kernel->op = (const ort_op *)op;
+    /* The API does not say how many threads the runtime's pool has. The work is split for as many as it may have: a
+     * pool that is smaller runs the parts one after another. The size of the library's own pool says nothing here. */
+    kernel->threads = ob_cpus();
     status = api->KernelInfoGetAllocator(info, ORT_MEM_DEFAULT, &kernel->allocator);
     if (!status) status = read_sizes(kernel, info);
     if (status)
@@ -121,7 +129,6 @@ void ORT_CALL ob_ort_destroy(void *memory) {
     ort_kernel *kernel = memory;
     if (!kernel) return;
     if (kernel->allocator) kernel->api->ReleaseAllocator(kernel->allocator);
-    free(kernel->weights_memory);
     free(kernel);
 }
 
@@ -227,18 +234,20 @@ OrtStatus *ob_ort_release(const ort_kernel *kernel, void *memory, OrtStatus *sta
     return status ? status : freed;
 }
 
-static OrtStatus *run_dense(const ort_kernel *kernel, const ob_epilogue *epilogue, const ort_tensor *x, void *out,
-                            const ob_executor *executor) {
+static OrtStatus *run_dense(const ort_kernel *kernel, const OrtKernelContext *context, const ob_epilogue *epilogue,
+                            const ort_tensor *x, void *out, const ob_executor *executor) {
     int u8 = kernel->op->family == ORT_DENSE_U8;
     size_t bytes = (u8 ? ob_dense_u8_workspace : ob_dense_workspace)(x->rows, kernel->n, kernel->k, executor->threads);
     void *memory = NULL;
-    OrtStatus *status = ob_ort_scratch(kernel, bytes, &memory);
+    const void *weights = NULL;
+    OrtStatus *status = ob_ort_weights(kernel, context, &weights);
+    if (!status) status = ob_ort_scratch(kernel, bytes, &memory);
     if (status) return status;
     ob_dense_call call = {.m = x->rows,
                           .n = kernel->n,
                           .k = kernel->k,
                           .x = x->data,
-                          .weights = kernel->weights,
+                          .weights = weights,
                           .weights_bytes = kernel->weights_bytes,
                           .epilogue = epilogue,
                           .out = out,
@@ -267,9 +276,7 @@ static OrtStatus *check_input(const ort_kernel *kernel, const ort_tensor *x, int
 OrtStatus *ORT_CALL ob_ort_compute(void *memory, OrtKernelContext *context) {
     const ort_kernel *kernel = memory;
     ort_pool pool = {kernel->api, context};
-    /* The API does not say how many threads the runtime's pool has. The library's own count is the number to split by:
-     * a pool that is smaller runs the parts one after another. */
-    ob_executor executor = {&pool, ob_get_threads(), pool_run};
+    ob_executor executor = {&pool, kernel->threads, pool_run};
     ort_tensor x;
     ob_epilogue epilogue;
     int64_t dims[ORT_MAX_RANK], last = 0;
@@ -288,5 +295,5 @@ OrtStatus *ORT_CALL ob_ort_compute(void *memory, OrtKernelContext *context) {
     if (status || x.rows == 0) return status;
     if (kernel->op->family == ORT_UNPACK)
         return ob_ort_refuse_status(kernel, ob_unpack_f32(x.data, x.rows, kernel->k, out, &executor));
-    return run_dense(kernel, &epilogue, &x, out, &executor);
+    return run_dense(kernel, context, &epilogue, &x, out, &executor);
 }

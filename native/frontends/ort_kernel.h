@@ -35,9 +35,9 @@ typedef struct ort_kernel {
     const ort_op *op;
     OrtAllocator *allocator;
     int64_t n, k;
-    ob_conv2d_call conv;            /* of a convolution or pooling: what does not depend on the input */
-    void *weights_memory, *weights; /* what malloc gave, and the aligned handle inside it */
+    ob_conv2d_call conv; /* of a convolution or pooling: what does not depend on the input */
     size_t weights_bytes;
+    int32_t threads;
 } ort_kernel;
 
 typedef struct ort_tensor {
@@ -55,8 +55,10 @@ void ORT_CALL ob_ort_destroy(void *kernel);
 __attribute__((format(printf, 2, 3))) OrtStatus *ob_ort_refuse(const ort_kernel *kernel, const char *format, ...);
 OrtStatus *ob_ort_refuse_status(const ort_kernel *kernel, ob_status status);
 OrtStatus *ob_ort_read_input(const ort_kernel *kernel, const OrtKernelContext *context, size_t index, ort_tensor *out);
-/* The initializer of the weights, and memory for a handle of `bytes`. */
-OrtStatus *ob_ort_read_weights(ort_kernel *kernel, const OrtKernelInfo *info, size_t bytes, ort_tensor *rows);
+/* OB_OK's NULL if the weights are an initializer of `bytes` that is the handle for the sizes in the attributes. */
+OrtStatus *ob_ort_check_weights(ort_kernel *kernel, const OrtKernelInfo *info, size_t bytes);
+/* The handle in a run: the runtime's own memory. */
+OrtStatus *ob_ort_weights(const ort_kernel *kernel, const OrtKernelContext *context, const void **weights);
 /* The epilogue, from the inputs behind the weights; dims are those of the float output, of `rank`. A second output is
  * made here. */
 OrtStatus *ob_ort_read_epilogue(const ort_kernel *kernel, OrtKernelContext *context, const int64_t *dims, size_t rank,

@@ -52,7 +52,7 @@ static void relax(void) {
 #endif
 }
 
-static int32_t cpus(void) {
+int32_t ob_cpus(void) {
 #if defined(__linux__)
     cpu_set_t set;
     if (!sched_getaffinity(0, sizeof set, &set) && CPU_COUNT(&set) > 0)
@@ -75,7 +75,7 @@ static void forget_workers(void) {
 }
 
 static void start(void) {
-    atomic_store(&pool.size, cpus());
+    atomic_store(&pool.size, ob_cpus());
     pthread_atfork(NULL, NULL, forget_workers);
 }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import onnx
 import onnxruntime as ort
@@ -9,7 +11,7 @@ import pytest
 import torch
 from onnx import helper, numpy_helper
 
-from onebit import bits
+from onebit import bits, ops
 from onebit.bits import _reference, _reference_conv
 from onebit.bits._window import Padding, Window
 from onebit.export._functions import IR_VERSION, OPSET, functions
@@ -28,6 +30,12 @@ ELEMENT = {"int32": onnx.TensorProto.INT32, "float": onnx.TensorProto.FLOAT, "bi
 
 def as_bytes(packed: bits.Packed) -> np.ndarray:
     return packed.words.numpy().view(np.uint8)
+
+
+def handle_of(w: bits.Packed, sizes: dict[str, Any]) -> np.ndarray:
+    if "k" in sizes:
+        return ops.pack_weights(w.words, sizes["k"]).numpy()
+    return ops.pack_conv_weights(w.words, sizes["c"], sizes["groups"], sizes["kernel"]).numpy()
 
 
 def run(op_type: str, x: np.ndarray, constants: dict[str, np.ndarray], element: int, level=LEVELS[-1], **sizes: int):
@@ -90,7 +98,7 @@ def compare(operator: Operator, x, w, lead: tuple[int, ...], reference, level, m
     found = getattr(reference, operator.torch_name)(x, w, *meaning, arrays["scale"], arrays["bias"], steps, *signs)
     floats, words = found if operator.output == "both" else (found, None)
     kinds = {"y": onnx.TensorProto.FLOAT} | ({"signs": onnx.TensorProto.UINT8} if words else {})
-    constants = {"weights": as_bytes(w)} | {name: value.numpy() for name, value in arrays.items()}
+    constants = {"weights": handle_of(w, sizes)} | {name: value.numpy() for name, value in arrays.items()}
     given = as_bytes(x) if isinstance(x, bits.Packed) else x.numpy()
     got = run_all(operator.onnx_name, given, constants, kinds, level, **sizes)
     np.testing.assert_array_equal(got[0], floats.numpy())
@@ -106,7 +114,7 @@ def check_dense(operator: Operator, lead: tuple[int, ...], n: int, k: int, level
         return
     expected = getattr(_reference, operator.torch_name)(x, w, *channels)
     expected = as_bytes(expected) if isinstance(expected, bits.Packed) else expected.numpy()
-    constants = {"weights": as_bytes(w)} | {
+    constants = {"weights": handle_of(w, {"k": k})} | {
         name: value.numpy() for name, value in zip(operator.constants, channels, strict=True)
     }
     given = as_bytes(x) if isinstance(x, bits.Packed) else x.numpy()
@@ -138,7 +146,8 @@ def test_sums_stay_exact_above_the_integers_of_float32(operator, pixel):
     k = 70_001  # 255 * k = 17,850,255 is odd and above 2**24, so float32 could not hold it
     w = bits.pack(torch.ones(2, k))
     x = np.full((1, k), pixel, np.uint8) if pixel else as_bytes(bits.pack(torch.ones(1, k)))
-    got = run(operator, x, {"weights": as_bytes(w)}, onnx.TensorProto.INT32, n=2, k=k)
+    constants = {"weights": handle_of(w, {"k": k})}
+    got = run(operator, x, constants, onnx.TensorProto.INT32, n=2, k=k)
     assert got.tolist() == [[(pixel or 1) * k] * 2]
 
 
@@ -192,6 +201,7 @@ WINDOWS = {  # kernel, stride, padding, dilation; the image; c, n, groups
     "same": (Window((3, 3), padding=Padding(1, 1, 1, 1)), (2, 5, 4), 65, 70, 1),
     "awkward": (Window((2, 3), (2, 1), Padding(0, 2, 1, 3), (1, 2)), (1, 4, 7), 6, 4, 2),
     "depthwise": (Window((3, 3), (2, 2), Padding(1, 0, 1, 0)), (3, 5, 5), 5, 10, 5),
+    "groups across words": (Window((2, 1)), (1, 3, 2), 130, 26, 13),
     "larger than the image": (Window((5, 5), padding=Padding(2, 2, 2, 2)), (1, 2, 2), 3, 1, 1),
     "empty batch": (Window((3, 3)), (0, 5, 4), 3, 5, 1),
 }
@@ -211,7 +221,9 @@ def check_conv(operator: Operator, case: str, pad: int, level=LEVELS[-1]) -> Non
     expected = getattr(_reference_conv, operator.torch_name)(x, w, window, groups, pad, *moved.values(), *channels)
     expected = as_bytes(expected) if isinstance(expected, bits.Packed) else expected.numpy()
     names = zip(operator.constants, channels, strict=True)
-    constants = {"weights": as_bytes(w)} | {name: value.numpy() for name, value in names}
+    constants = {"weights": handle_of(w, {"c": c, "groups": groups, "kernel": window.kernel})} | {
+        name: value.numpy() for name, value in names
+    }
     given = as_bytes(x) if isinstance(x, bits.Packed) else x.numpy()
     got = run(operator.onnx_name, given, constants, ELEMENT[operator.output], level, **sizes)
     assert got.dtype == expected.dtype

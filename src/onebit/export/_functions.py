@@ -7,13 +7,12 @@ ONNX Runtime from 1.15 on, onnxruntime-web included, runs both; a higher opset w
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import onnx
-from onnx import helper, numpy_helper
+from onnx import helper
 
-from onebit.export._operators import DOMAIN, LISTS, OPERATORS, Operator
+from onebit.export._operators import DOMAIN, OPERATORS, Operator
+from onebit.export._unpacking import Body, bits_of, conv_signs, dense_rows, signs_of
 
 OPSET = 18
 IR_VERSION = 8
@@ -21,7 +20,7 @@ IR_VERSION = 8
 
 def function(operator: Operator) -> onnx.FunctionProto:
     """The model-local function of one operator."""
-    body = _Body()
+    body = Body()
     if operator.row == "pack":
         _pack_body(body, operator)
     elif operator.row == "unpack":
@@ -79,47 +78,7 @@ def _epilogue_doc(operator: Operator) -> str:
     return f" Gives f = {steps}, rounded after each step.{signs if operator.output == 'both' else ''}"
 
 
-class _Body:
-    """Nodes of a function in the order they are added; every value gets a fresh name."""
-
-    def __init__(self) -> None:
-        self.nodes: list[onnx.NodeProto] = []
-
-    def add(self, op_type: str, *inputs: str, name: str = "", **attributes: Any) -> str:
-        name = name or f"{op_type.lower()}_{len(self.nodes)}"
-        self.nodes.append(helper.make_node(op_type, list(inputs), [name], **attributes))
-        return name
-
-    def constant(self, value: object, dtype: type[np.generic]) -> str:
-        return self.add("Constant", value=numpy_helper.from_array(np.asarray(value, dtype)))
-
-    def attribute(self, attribute: str) -> str:
-        """The value of an integer attribute of the operator, as a tensor (1,), or (count,) for a list of them."""
-        if attribute in LISTS:
-            return self.refer(self.add("Constant", name=f"{attribute}_{len(self.nodes)}"), value_ints=attribute)
-        scalar = self.refer(self.add("Constant", name=f"{attribute}_{len(self.nodes)}"), value_int=attribute)
-        return self.add("Unsqueeze", scalar, self.constant([0], np.int64))
-
-    def refer(self, name: str, **references: str) -> str:
-        """Gives the node added last attributes that take their values from attributes of the operator."""
-        for attribute, operators in references.items():
-            kind = onnx.AttributeProto.INTS if operators in LISTS else onnx.AttributeProto.INT
-            self.nodes[-1].attribute.append(onnx.AttributeProto(name=attribute, type=kind, ref_attr_name=operators))
-        return name
-
-
-def _bits(body: _Body, packed: str, k: str) -> str:
-    """Bytes (..., B) -> bits (..., k) uint8 in {0, 1}."""
-    column = body.add("Unsqueeze", packed, body.constant([-1], np.int64))
-    shifted = body.add("BitShift", column, body.constant(range(8), np.uint8), direction="RIGHT")
-    bits = body.add("BitwiseAnd", shifted, body.constant(1, np.uint8))
-    lead, last = body.add("Shape", packed, start=0, end=-1), body.add("Shape", packed, start=-1)
-    count = body.add("Mul", last, body.constant([8], np.int64))
-    flat = body.add("Reshape", bits, body.add("Concat", lead, count, axis=0), allowzero=1)
-    return body.add("Slice", flat, body.constant([0], np.int64), k, body.constant([-1], np.int64))
-
-
-def _pack(body: _Body, negative: str, k: str, lead: str = "", name: str = "y") -> None:
+def _pack(body: Body, negative: str, k: str, lead: str = "", name: str = "y") -> None:
     """Booleans (..., k), true where the value is -1 -> the function's output, bytes (..., 8 * ceil(k / 64)).
 
     lead: the shape of the output before its last dimension, if it is another.
@@ -137,7 +96,7 @@ def _pack(body: _Body, negative: str, k: str, lead: str = "", name: str = "y") -
     body.add("Reshape", total, body.add("Concat", lead, count, axis=0), allowzero=1, name=name)
 
 
-def _pack_body(body: _Body, operator: Operator) -> None:
+def _pack_body(body: Body, operator: Operator) -> None:
     """float32 holds the numbers of every type that is packed; comparisons are false for NaN, and 0 is -0.0."""
     x, k, lead = body.add("Cast", "x", to=onnx.TensorProto.FLOAT), body.add("Shape", "x", start=-1), ""
     if operator.is_nchw:
@@ -152,30 +111,24 @@ def _pack_body(body: _Body, operator: Operator) -> None:
     _pack(body, _beyond(body, x), k, lead)
 
 
-def _unpack_body(body: _Body) -> None:
-    bit = body.add("Cast", _bits(body, "x", body.attribute("k")), to=onnx.TensorProto.FLOAT)
+def _unpack_body(body: Body) -> None:
+    bit = body.add("Cast", bits_of(body, "x", body.attribute("k")), to=onnx.TensorProto.FLOAT)
     twice = body.add("Mul", bit, body.constant(2, np.float32))
     body.add("Sub", body.constant(1, np.float32), twice, name="y")
 
 
-def _signs(body: _Body, packed: str, k: str) -> str:
-    """Bytes -> uint8 in {0, 2}: with zero point 1 these are -1 (bit 1) and +1 (bit 0) without a wider type."""
-    flipped = body.add("BitwiseNot", packed)  # older ONNX Runtimes have no arithmetic on uint8
-    return body.add("BitShift", _bits(body, flipped, k), body.constant(1, np.uint8), direction="LEFT")
-
-
-def _dense_body(body: _Body, operator: Operator) -> None:
+def _dense_body(body: Body, operator: Operator) -> None:
     """MatMulInteger adds in int32, so it is exact for every k that the operator takes (255 * k < 2^31)."""
     k, one = body.attribute("k"), body.constant(1, np.uint8)
-    x, x_zero = ("x", body.constant(0, np.uint8)) if operator.is_u8 else (_signs(body, "x", k), one)
+    x, x_zero = ("x", body.constant(0, np.uint8)) if operator.is_u8 else (signs_of(body, "x", k), one)
     # int8 on the right is ONNX Runtime's fastest pair (2.4 times uint8 on a VNNI machine). It cannot saturate where
     # pairs of products are added in int16: 2 * 255 * 2 < 2^15.
-    signs = body.add("Cast", _signs(body, "weights", k), to=onnx.TensorProto.INT8)
+    signs = body.add("Cast", signs_of(body, dense_rows(body, k), k), to=onnx.TensorProto.INT8)
     w, w_zero = body.add("Transpose", signs, perm=[1, 0]), body.constant(1, np.int8)
     _epilogue(body, operator, body.add("MatMulInteger", x, w, x_zero, w_zero))
 
 
-def _epilogue(body: _Body, operator: Operator, total: str) -> None:
+def _epilogue(body: Body, operator: Operator, total: str) -> None:
     """Exact sums (..., n) int32 -> the function's output y."""
     if operator.output == "int32":
         body.add("Identity", total, name="y")
@@ -190,16 +143,16 @@ def _epilogue(body: _Body, operator: Operator, total: str) -> None:
         _pack(body, body.add("Not", body.add("Or", above, below)), body.attribute("n"))
 
 
-def _scaled(body: _Body, total: str) -> str:
+def _scaled(body: Body, total: str) -> str:
     return body.add("Mul", body.add("Cast", total, to=onnx.TensorProto.FLOAT), "scale")
 
 
-def _rising(body: _Body) -> str:
+def _rising(body: Body) -> str:
     """True in channels whose direction is +1."""
     return body.add("Greater", body.add("Cast", "direction", to=onnx.TensorProto.INT32), body.constant(0, np.int32))
 
 
-def _beyond(body: _Body, f: str) -> str:
+def _beyond(body: Body, f: str) -> str:
     """True where f is on the side of -1 of its channel's float_threshold."""
     rising = _rising(body)
     below = body.add("And", rising, body.add("Less", f, "float_threshold"))
@@ -207,7 +160,7 @@ def _beyond(body: _Body, f: str) -> str:
     return body.add("Or", below, above)
 
 
-def _stepped(body: _Body, operator: Operator, f: str) -> None:
+def _stepped(body: Body, operator: Operator, f: str) -> None:
     """The steps, in comparisons and choices: what Clip, PRelu and Max make of -0.0 and NaN is left to the runtime."""
     for step in operator.steps:
         if step == "add":
@@ -223,7 +176,7 @@ def _stepped(body: _Body, operator: Operator, f: str) -> None:
         _pack(body, _beyond(body, f), body.attribute("n"), name="signs")
 
 
-def _padded(body: _Body, image: str, value: str) -> str:
+def _padded(body: Body, image: str, value: str) -> str:
     """NHWC -> NCHW with `value`, a uint8 scalar, around it."""
     # For all four axes, first their begins, then their ends. Pad's input `axes` would be shorter, but ONNX Runtime
     # forgets it when it moves a Transpose across (seen on 1.31).
@@ -233,28 +186,27 @@ def _padded(body: _Body, image: str, value: str) -> str:
     return body.add("Transpose", whole, perm=[0, 3, 1, 2])
 
 
-def _convolved(body: _Body, image: str, w: str, zero: str) -> str:
+def _convolved(body: Body, image: str, w: str, zero: str) -> str:
     """Padded NCHW uint8 minus `zero`, convolved with w minus 1 -> NHWC int32; ConvInteger adds in int32."""
     total = body.add("ConvInteger", image, w, zero, body.constant(1, np.uint8))
     body.refer(total, strides="stride", dilations="dilation", group="groups")
     return body.add("Transpose", total, perm=[0, 2, 3, 1])
 
 
-def _conv2d_body(body: _Body, operator: Operator) -> None:
+def _conv2d_body(body: Body, operator: Operator) -> None:
     """Signs are 0 and 2 with zero point 1, so that a padded place can hold -1, 0 or +1 as 0, 1 or 2."""
-    per_group = body.add("Div", body.attribute("c"), body.attribute("groups"))
-    w = body.add("Transpose", _signs(body, "weights", per_group), perm=[0, 3, 1, 2])
+    w = conv_signs(body)
     if operator.is_u8:
         _epilogue(body, operator, _pixel_sums(body, w))
         return
     one = body.constant(1, np.int64)
     level = body.add("Cast", body.add("Add", body.attribute("pad_value"), one), to=onnx.TensorProto.UINT8)
     around = body.add("Squeeze", level, body.constant([0], np.int64))
-    image = _padded(body, _signs(body, "x", body.attribute("c")), around)
+    image = _padded(body, signs_of(body, "x", body.attribute("c")), around)
     _epilogue(body, operator, _convolved(body, image, w, body.constant(1, np.uint8)))
 
 
-def _pixel_sums(body: _Body, w: str) -> str:
+def _pixel_sums(body: Body, w: str) -> str:
     """multiplier * (p * w) + (offset - pad_value) * (inside * w) + pad_value * (1 * w), `*` within brackets a sum.
 
     p is 0 and `inside` is 0 on the padding. The last two sums are the same for every picture: a batch of 1.
@@ -274,14 +226,14 @@ def _pixel_sums(body: _Body, w: str) -> str:
     return body.add("Add", pixels, body.add("Add", within, everywhere))
 
 
-def _max_pool2d_body(body: _Body) -> None:
+def _max_pool2d_body(body: Body) -> None:
     """MaxPool of 1 for the sign that wins (-1 where the minimum is taken), which padding with 0 never does."""
     c, one, zero = body.attribute("c"), body.constant(1, np.uint8), body.constant(0, np.uint8)
-    lost = body.add("BitwiseXor", _bits(body, "x", c), _bits(body, "minimum", c))
+    lost = body.add("BitwiseXor", bits_of(body, "x", c), bits_of(body, "minimum", c))
     image = _padded(body, body.add("BitwiseXor", lost, one), zero)
     found = body.refer(body.add("MaxPool", image), kernel_shape="kernel", strides="stride")
     still_lost = body.add("BitwiseXor", body.add("Transpose", found, perm=[0, 2, 3, 1]), one)
-    _pack(body, body.add("BitwiseXor", still_lost, _bits(body, "minimum", c)), c)
+    _pack(body, body.add("BitwiseXor", still_lost, bits_of(body, "minimum", c)), c)
 
 
 def functions(used: set[str]) -> list[onnx.FunctionProto]:

@@ -147,8 +147,7 @@ class GraphWriter:
         inputs = [self.name(source(node))]
         if operator.has_weights:
             handle = source(node, 1)
-            rows = unpacked(operator, buffer(self._module, handle), sizes)
-            inputs.append(self._initializer(f"{handle.target}.value", rows.view(torch.uint8)))
+            inputs.append(self._initializer(f"{handle.target}.value", buffer(self._module, handle)))
         exact, constants = tensors(node, operator)
         for role, constant in zip(exact.constants, constants, strict=True):
             if role == "residual":
@@ -167,16 +166,6 @@ class GraphWriter:
     def _info(self, node: fx.Node) -> onnx.ValueInfoProto:
         element, shape = wire(self.values[node.name])
         return helper.make_tensor_value_info(self.name(node), element, [BATCH, *shape])
-
-
-def unpacked(operator: Operator, handle: Tensor, sizes: dict[str, Any]) -> Tensor:
-    """The rows of a weight handle, packed along their last dimension: int64 words."""
-    if operator.is_dense:
-        rows: Tensor = torch.ops.onebit.unpack_weights(handle, sizes["n"], sizes["k"])
-    else:
-        names = ("n", "c", "groups", "kernel")
-        rows = torch.ops.onebit.unpack_conv_weights(handle, *(sizes[name] for name in names))
-    return rows
 
 
 def wire(value: Value) -> tuple[int, tuple[int, ...]]:

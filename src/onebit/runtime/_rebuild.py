@@ -18,7 +18,6 @@ from onebit._errors import FormatError
 from onebit.export._functions import OPSET
 from onebit.export._operators import BY_ONNX_NAME, DOMAIN, DOMAIN_VERSION, LISTS, Operator
 from onebit.export._spec import InputSpec
-from onebit.ops import pack_conv_weights, pack_weights
 from onebit.runtime import _float_nodes, _tensors
 from onebit.runtime._model import PackedModel
 
@@ -176,14 +175,9 @@ class _Rebuilder:
         if key not in self._handles:
             value = self._constant(node, name)
             if operator.is_dense:
-                handle = pack_weights(
-                    _tensors.words(value, (n,), sizes["k"], what, f"n={n} and k={sizes['k']}"), sizes["k"]
-                )
+                handle = _tensors.dense_handle(value, what, n, sizes["k"])
             else:
-                c, groups, kernel = sizes["c"], sizes["groups"], sizes["kernel"]
-                text = f"n={n}, c={c}, groups={groups} and kernel={kernel}"
-                rows = _tensors.words(value, (n, *kernel), c // groups, what, text)
-                handle = pack_conv_weights(rows, c, groups, kernel)
+                handle = _tensors.conv_handle(value, what, n, sizes["c"], sizes["groups"], sizes["kernel"])
             self._handles[key] = self._keep(name, handle)
         return self._handles[key]
 

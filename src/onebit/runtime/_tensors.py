@@ -7,7 +7,8 @@ import torch
 from onnx import numpy_helper
 from torch import Tensor
 
-from onebit._errors import FormatError
+from onebit import ops
+from onebit._errors import FormatError, OnebitError
 from onebit.bits import words_for
 
 _CHANNEL_DTYPES = {
@@ -39,6 +40,32 @@ def words(value: Tensor, lead: tuple[int, ...], k: int, what: str, sizes: str) -
     if k % 64 and bool((rows[..., -1] >> (k % 64) & ((1 << (64 - k % 64)) - 1)).any()):
         raise FormatError(f"{what} has bits set past k={k} in its last word; they must be 0. The file is damaged.")
     return rows
+
+
+def dense_handle(value: Tensor, what: str, n: int, k: int) -> Tensor:
+    """The handle of n x k weights, checked whole."""
+    try:
+        again = ops.pack_weights(ops.unpack_weights(value, n, k), k)
+    except OnebitError as error:
+        raise FormatError(f"{what} is no handle for n={n} and k={k}: {error}") from error
+    return _same(value, again, what)
+
+
+def conv_handle(value: Tensor, what: str, n: int, c: int, groups: int, kernel: list[int]) -> Tensor:
+    """The handle of a convolution's weights, checked whole."""
+    try:
+        again = ops.pack_conv_weights(ops.unpack_conv_weights(value, n, c, groups, kernel), c, groups, kernel)
+    except OnebitError as error:
+        sizes = f"n={n}, c={c}, groups={groups} and kernel={kernel}"
+        raise FormatError(f"{what} is no handle for {sizes}: {error}") from error
+    return _same(value, again, what)
+
+
+def _same(value: Tensor, again: Tensor, what: str) -> Tensor:
+    """`again`, which torch allocated and so aligned; a bit of `value` that it lost has no weight, but would count."""
+    if not torch.equal(value, again):
+        raise FormatError(f"{what} has bits set where there are no weights; they must be 0. The file is damaged.")
+    return again
 
 
 def check_channels(value: Tensor, role: str, n: int, what: str) -> None:
