@@ -34,19 +34,20 @@ from onebit.conversion._sums import Sums
 Chain = list[fx.Node]
 
 
-def chain_behind(module: fx.GraphModule, layer: fx.Node) -> Chain:
-    """All nodes that are a function of one channel of a dense or conv2d node, in the order they run; it is the first.
+def chain_behind(module: fx.GraphModule, layer: fx.Node, axis: int = -1) -> Chain:
+    """All nodes that are a function of one channel of a node, in the order they run; it is the first.
 
-    Channels are the last dimension of the layer (N, ..., n), and dimension 1 behind a permute to NCHW.
+    Channels are dimension `axis` of the node: the last one of a dense or conv2d node (N, ..., n), dimension 1 behind a
+    permute to NCHW.
     """
     chain, shape = [layer], shape_of(layer)
     if shape is None:
         return chain
-    axes = {layer: len(shape) - 1}
+    axes = {layer: axis % len(shape)}
     for node in module.graph.nodes:
-        axis = _channel_axis(module, node, axes)
-        if axis is not None:
-            axes[node] = axis
+        found = _channel_axis(module, node, axes)
+        if found is not None:
+            axes[node] = found
             chain.append(node)
     return chain
 
@@ -167,16 +168,24 @@ def why_not_monotone(function: ChannelFunction) -> str:
     Compositions of monotone functions are monotone. Values must also be finite, so that no 0 * inf makes a NaN:
     they are if they are finite at both ends of the range, since each is monotone in y as well.
     """
+    doubt = why_not_listed(function)
+    if doubt:
+        return doubt
+    ends = function.sums.integers(0, function.sums.count)[[0, -1]] if function.sums.count < 3 else _ends(function.sums)
+    for node, value in function.trace(ends).items():
+        if not bool(value.isfinite().all()):
+            return f"{node.name} overflows"
+    return ""
+
+
+def why_not_listed(function: ChannelFunction) -> str:
+    """The first node that is not a monotone operator in one operand, "" if all are."""
     inside = {function.dense, *function.nodes}
     for node in function.nodes:
         depending = [a for a in node.args if a in inside]
         listed = node.target in _MONOTONE or (calls(node, aten.div.Tensor) and node.args[0] in inside)
         if not listed or (len(depending) != 1 and node.target not in LIKE):
             return f"no proof that {node.name} ({node.target}) is monotone"
-    ends = function.sums.integers(0, function.sums.count)[[0, -1]] if function.sums.count < 3 else _ends(function.sums)
-    for node, value in function.trace(ends).items():
-        if not bool(value.isfinite().all()):
-            return f"{node.name} overflows"
     return ""
 
 

@@ -13,11 +13,16 @@ import onebit.ops  # noqa: F401  registers torch.ops.onebit
 aten = torch.ops.aten
 PACK = torch.ops.onebit.pack.default
 UNPACK = torch.ops.onebit.unpack.default
-DENSE = {"float": torch.ops.onebit.dense_float.default, "bits": torch.ops.onebit.dense_bits.default}
-DENSE_U8 = {"float": torch.ops.onebit.dense_u8_float.default, "bits": torch.ops.onebit.dense_u8_bits.default}
-CONV = {"float": torch.ops.onebit.conv2d_float.default, "bits": torch.ops.onebit.conv2d_bits.default}
-CONV_U8 = {"float": torch.ops.onebit.conv2d_u8_float.default, "bits": torch.ops.onebit.conv2d_u8_bits.default}
-BITS_OF = {family["float"]: family["bits"] for family in (DENSE, DENSE_U8, CONV, CONV_U8)}
+
+
+def _family(name: str) -> dict[str, Any]:
+    return {kind: getattr(torch.ops.onebit, f"{name}_{kind}").default for kind in ("float", "bits", "fused", "both")}
+
+
+DENSE, DENSE_U8, CONV, CONV_U8 = (_family(name) for name in ("dense", "dense_u8", "conv2d", "conv2d_u8"))
+BITS_OF, FUSED_OF, BOTH_OF = (
+    {family["float"]: family[kind] for family in (DENSE, DENSE_U8, CONV, CONV_U8)} for kind in ("bits", "fused", "both")
+)
 POOL = torch.ops.onebit.max_pool2d.default
 TO_NHWC, TO_NCHW = (0, 2, 3, 1), (0, 3, 1, 2)
 LIKE = frozenset({aten.ones_like.default, aten.zeros_like.default, aten.full_like.default})
@@ -71,6 +76,12 @@ def permuted(x: fx.Node, dims: tuple[int, ...]) -> fx.Node:
     if isinstance(value, Tensor):
         node.meta["val"] = value.permute(dims)
     return node
+
+
+def channels_first(node: fx.Node) -> fx.Node:
+    """The captured form of a layer's float result: behind the permute to NCHW if it is a map, else the node itself."""
+    users = list(node.users)
+    return users[0] if len(users) == 1 and permutes(users[0], TO_NCHW) else node
 
 
 def constant(module: fx.GraphModule, node: object) -> Tensor | None:

@@ -16,6 +16,8 @@ class Layer:
 
     result: the captured node that holds what the packed layer gives ("" if that is the sum itself).
     scale, bias: the epilogue of a float layer. tolerance: largest difference that this epilogue makes, over all sums.
+    residual: the captured node that is added to its floats, "" for none. signs: the captured node of the signs that it
+    gives beside its floats, with a minus in front if they are negated, "" for none.
     note: how exact the layer is. pools: pools of its bits that belong to it, between the layer and `result`.
     """
 
@@ -27,6 +29,8 @@ class Layer:
     note: str
     tolerance: float = 0.0
     pools: int = 0
+    residual: str = ""
+    signs: str = ""
 
     def but(self, **changes: object) -> Layer:
         """The same layer with other values."""

@@ -19,6 +19,8 @@ _INT32 = {
     "conv2d_u8": torch.ops.onebit.conv2d_u8_int32,
 }
 
+_SIZES = {"dense": 3, "dense_u8": 3, "conv2d": 9, "conv2d_u8": 11}  # arguments from the weights to the epilogue
+
 
 def terms(node: fx.Node) -> tuple[int, int]:
     """(n, k) of a dense or conv2d node: output channels and terms of each sum."""
@@ -34,7 +36,9 @@ class LayerChecker:
     def __init__(self, layer: Layer, node: fx.Node, packed: fx.GraphModule, by_name: dict[str, fx.Node]) -> None:
         self.layer, self.node, self.packed = layer, node, packed
         self.input, self.result = _operand(layer, by_name).name, layer.result.removeprefix("-")
-        self.captured = {name for name in (self.input, layer.sums.linear, self.result) if name}
+        self.signs = layer.signs.removeprefix("-")
+        names = (self.input, layer.sums.linear, self.result, layer.residual, self.signs)
+        self.captured = {name for name in names if name}
         self.constants = self._constants(node)
         operator = str(node.target).split(".")[1]
         self.family, _, self.kind = operator.rpartition("_")
@@ -45,12 +49,14 @@ class LayerChecker:
     def add(self, values: dict[str, Any], packed_values: dict[str, Any]) -> Tensor:
         """Counts one batch; returns which examples differ in a bit of a layer where the float model rounds."""
         x = packed_values[str(self.node.args[0])] if self.layer.sums.pixels else self._words(values[self.input])
-        last = len(self.constants) - 2  # threshold and direction, or scale and bias
+        last = _SIZES[self.family]  # behind them are threshold and direction, or scale and bias
         y = _INT32[self.family](x, *self.constants[:last])
-        output = self.node.target(x, *self.constants)  # type: ignore[operator]
         self._count_sums(y, values[self.layer.sums.linear])
         if not self.result:
             return torch.zeros(len(x), dtype=torch.bool)
+        if self.kind in ("fused", "both"):
+            return self._add_steps(x, values)
+        output = self.node.target(x, *self.constants)  # type: ignore[operator]
         for pool in self.pools:
             output = pool.target(output, *self._constants(pool, 1))  # type: ignore[operator]
         differs = self._differs(output, values[self.result])
@@ -62,9 +68,43 @@ class LayerChecker:
         rounded = differs if not self.check.exact else torch.zeros_like(differs)
         return rounded.flatten(1).any(1)
 
+    def _add_steps(self, x: Tensor, values: dict[str, Any]) -> Tensor:
+        """The same for floats behind steps, given the float network's residual, and for their signs."""
+        constants = list(self.constants)
+        if self.layer.residual:
+            added = values[self.layer.residual]
+            constants[_SIZES[self.family] + 3] = [added.permute(TO_NHWC) if self.is_map else added]
+        output = self.node.target(x, *constants)  # type: ignore[operator]
+        floats, words = output if self.kind == "both" else (output, None)
+        differs = self._differs(floats, values[self.result])
+        self.check.bits += differs.numel()
+        self.check.bits_unequal += int(differs.sum())
+        flipped = torch.zeros_like(differs)
+        if words is not None and self.signs:
+            sign = torch.where(values[self.signs] < 0, -1.0, 1.0) * (-1 if self.layer.signs.startswith("-") else 1)
+            sign = sign.reshape(values[self.result].shape).permute(TO_NHWC) if self.is_map else sign
+            flipped = torch.ops.onebit.unpack(words, self.layer.sums.n) != sign
+            far = (floats - constants[-2]).abs() > self._room(floats)
+            self.check.bits += flipped.numel()
+            self.check.bits_unequal += int((flipped & far).sum())
+        return (differs | flipped).flatten(1).any(1)
+
+    def _room(self, expected: Tensor) -> float:
+        """How far the floats may be from the float network's: what batch norm's rounding makes of the sums, and the
+        rounding of each step, which is another one then.
+        """
+        if not self.layer.tolerance and self.check.exact:
+            return 0.0
+        finite = expected.abs().nan_to_num(0.0, 0.0)
+        largest = float(finite.max()) if expected.numel() else 0.0
+        slack = 2.0**-21 if self.check.exact else 1e-3
+        activation = self.constants[_SIZES[self.family] + 2] if self.kind in ("fused", "both") else []
+        slope = float(activation[0].abs().max()) if len(activation) == 1 else 1.0
+        return (self.layer.tolerance + slack * largest) * max(1.0, slope)
+
     def _constants(self, node: fx.Node, start: int = 1) -> list[Any]:
         buffers = dict(self.packed.named_buffers())
-        return [buffers[str(arg.target)] if isinstance(arg, fx.Node) else arg for arg in node.args[start:]]
+        return list(fx.node.map_arg(node.args[start:], lambda arg: buffers.get(str(arg.target))))
 
     def _words(self, signs: Tensor) -> Tensor:
         """The captured signs packed as the layer takes them."""
@@ -98,6 +138,8 @@ class LayerChecker:
             return cast(Tensor, numbers != (-sign if self.layer.result.startswith("-") else sign))
         error = (numbers - expected).abs()
         self.check.error = max(self.check.error, float(error.max()) if error.numel() else 0.0)
+        if self.kind in ("fused", "both"):
+            return ~(error <= self._room(expected))
         slack = 0.0 if self.check.exact else 1e-3 * float(expected.abs().max() if expected.numel() else 0.0)
         return ~(error <= self.layer.tolerance + slack)
 

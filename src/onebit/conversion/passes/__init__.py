@@ -23,6 +23,7 @@ from onebit.conversion.passes._pool import match_pool as match_pool
 from onebit.conversion.passes._repack import cancel_repacking as cancel_repacking
 from onebit.conversion.passes._scores import expand_batch_norm as expand_batch_norm
 from onebit.conversion.passes._scores import fold_epilogue as fold_epilogue
+from onebit.conversion.passes._steps import fuse_steps as fuse_steps
 
 Pass = Callable[[fx.GraphModule], fx.GraphModule]
 
@@ -33,4 +34,4 @@ CLEANING: tuple[Pass, ...] = (
 RECOGNITION: tuple[Pass, ...] = (recognise_binarize, cancel_surrogates)
 # Repeated: a threshold can make the next layer binary.
 PACKING: tuple[Pass, ...] = (match_pool, cancel_repacking, match_dense, match_conv, fold_thresholds)
-FINISHING: tuple[Pass, ...] = (fold_epilogue, expand_batch_norm, spell_floats, explain_layers)
+FINISHING: tuple[Pass, ...] = (fold_epilogue, fuse_steps, expand_batch_norm, spell_floats, explain_layers)

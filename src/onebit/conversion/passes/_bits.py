@@ -91,7 +91,7 @@ def _fold(module: fx.GraphModule, dense: fx.Node, chain: Chain, result: fx.Node)
 
 
 def _write(module: fx.GraphModule, dense: fx.Node, found: Thresholds, layer: Layer) -> fx.Node:
-    operator = BITS_OF[dense.target]  # type: ignore[index]
+    operator = BITS_OF[dense.target]
     threshold = add_constant(module, f"{layer.name}_threshold", found.threshold)
     direction = add_constant(module, f"{layer.name}_direction", found.direction)
     node = module.graph.call_function(operator, (*dense.args[:-2], threshold, direction))

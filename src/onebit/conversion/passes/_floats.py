@@ -6,13 +6,14 @@ from collections.abc import Callable
 
 from torch import fx
 
-from onebit.conversion._graph import PACK, UNPACK, args_of, aten, copy_of, dtype_of, finished, replace, shape_of
+from onebit.conversion._graph import PACK, UNPACK, args_of, aten, calls, copy_of, dtype_of, finished, replace, shape_of
 
-Rewrite = Callable[[fx.Node], fx.Node]
+Rewrite = Callable[[fx.Node], "fx.Node | None"]
 
 
 def spell_floats(module: fx.GraphModule) -> fx.GraphModule:
-    """neg, clip, leaky_relu and torch.sign  become  products, clamps and signs; every value is kept.
+    """neg, clip, leaky_relu and torch.sign  become  products, clamps and signs; every value is kept. Average pools of
+    the whole map become means, up to the order in which a float sum is added.
 
     neg(x) = x * -1 flips the sign bit in both forms. clip is clamp by another name.
     leaky_relu(x) = relu(x) + min(x, 0) * slope: one summand is always 0, so the sum does not round.
@@ -23,7 +24,9 @@ def spell_floats(module: fx.GraphModule) -> fx.GraphModule:
         rewrite = _REWRITES.get(node.target) if node.op == "call_function" and not node.kwargs else None
         if rewrite is not None and str(dtype_of(node)) == "torch.float32":
             with module.graph.inserting_before(node):
-                replace(node, rewrite(node))
+                new = rewrite(node)
+            if new is not None:
+                replace(node, new)
     return finished(module)
 
 
@@ -41,6 +44,19 @@ def _leaky_relu(node: fx.Node) -> fx.Node:
     return call(aten.add.Tensor, (call(aten.relu.default, (x,)), below))
 
 
+def _average(node: fx.Node) -> fx.Node | None:
+    """adaptive_avg_pool2d to one place and avg_pool2d of the whole map; None for any other."""
+    shape = shape_of(node)
+    if shape is None or tuple(shape[2:]) != (1, 1):
+        return None
+    if calls(node, aten.avg_pool2d.default):
+        size, given = shape_of(node.args[0]), args_of(node)
+        kernel = given[1] if len(given[1]) == 2 else [*given[1]] * 2
+        if size is None or list(size[2:]) != list(kernel) or len(given) > 3:
+            return None
+    return node.graph.call_function(aten.mean.dim, (node.args[0], [2, 3], True))
+
+
 def _sign(node: fx.Node) -> fx.Node:
     call, (x,) = node.graph.call_function, args_of(node)
     k = int((shape_of(x) or (0,))[-1])
@@ -51,6 +67,8 @@ def _sign(node: fx.Node) -> fx.Node:
 
 _REWRITES: dict[object, Rewrite] = {
     aten.neg.default: _neg,
+    aten.adaptive_avg_pool2d.default: _average,
+    aten.avg_pool2d.default: _average,
     aten.clip.default: _clip,
     aten.leaky_relu.default: _leaky_relu,
     aten.sign.default: _sign,

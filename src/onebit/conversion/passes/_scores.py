@@ -1,4 +1,4 @@
-"""Sums that stay numbers: scales, shifts and batch norm move into the float epilogue of the dense layer."""
+"""Sums that stay numbers: scales, shifts and batch norm move into the float epilogue of their layer."""
 
 from __future__ import annotations
 
@@ -7,35 +7,38 @@ from torch import Tensor, fx
 
 from onebit.conversion._channels import ChannelFunction, chain_behind
 from onebit.conversion._graph import (
-    DENSE,
-    DENSE_U8,
+    BITS_OF,
+    TO_NCHW,
     add_constant,
     aten,
     calls,
+    channels_first,
     constant,
     copy_of,
     finished,
+    permuted,
     replace,
     shape_of,
 )
 from onebit.conversion._layer import Layer, layer_of
 from onebit.conversion._thresholds import ENUMERATE
-from onebit.conversion.passes._dense import write_dense
 
 Affine = tuple[Tensor, Tensor]  # scale, bias of y*scale + bias
 
 
 def fold_epilogue(module: fx.GraphModule) -> fx.GraphModule:
-    """dense_float, * a, + b  becomes  dense_float(a, b); dense_float, batch_norm  becomes  dense_float(alpha, beta).
+    """dense_float, * a, + b  becomes  dense_float(a, b); dense_float, batch_norm  becomes  dense_float(alpha, beta);
+    likewise for conv2d_float and what stands behind its permute.
 
     dense_float(y) = fl(fl(y * scale) + bias). With scale 1 and bias 0 it is y, so a factor may become the scale; with
     bias 0 a shift may become the bias: the same two roundings, the same bits. A second factor or shift stays a node.
     batch_norm has alpha = gamma * rsqrt(var + eps), beta = bias - mean * alpha, and torch's CPU kernel computes
     y * alpha + beta, on most processors with one rounding where the epilogue has two. So scores may differ in the
     last place: the largest difference over all integers that the layer can see is measured and written in its note.
+    The weights' own scale a and bias b go in as alpha * a and alpha * b + beta, measured with the rest.
     """
     module = copy_of(module)
-    for dense in [node for node in module.graph.nodes if node.target in (DENSE["float"], DENSE_U8["float"])]:
+    for dense in [node for node in module.graph.nodes if node.target in BITS_OF]:
         step: fx.Node | None = dense
         while step is not None:
             step = _absorb(module, step)
@@ -44,11 +47,11 @@ def fold_epilogue(module: fx.GraphModule) -> fx.GraphModule:
 
 def _absorb(module: fx.GraphModule, dense: fx.Node) -> fx.Node | None:
     """The layer with the node behind it folded in, None if that does not go."""
-    layer, chain = layer_of(dense), chain_behind(module, dense)
-    if layer is None or len(dense.users) != 1 or len(chain) < 2:
+    layer, chain, value = layer_of(dense), chain_behind(module, dense), channels_first(dense)
+    if layer is None or len(dense.users) != 1 or len(value.users) != 1:
         return None
-    node = next(iter(dense.users))
-    affine = _folded(module, node, dense, layer)
+    node = next(iter(value.users))
+    affine = _folded(module, node, value, layer)
     if affine is None or node not in chain:
         return None
     changed = layer.but(scale=affine[0], bias=affine[1], result=node.meta.get("captured", ""))
@@ -57,17 +60,36 @@ def _absorb(module: fx.GraphModule, dense: fx.Node) -> fx.Node | None:
             return None
         changed = _measured(ChannelFunction(module, chain, node, layer.sums), changed)
     with module.graph.inserting_before(node):
-        new = write_dense(module, dense.target, dense.args[0], dense.args[1], changed)  # type: ignore[arg-type]
-    replace(node, new)
-    module.graph.erase_node(dense)
+        new = _with_epilogue(module, dense, changed)
+        result = new if value is dense else permuted(new, TO_NCHW)
+    replace(node, result)
+    for old in dict.fromkeys((value, dense)):
+        module.graph.erase_node(old)
     return new
 
 
+def _with_epilogue(module: fx.GraphModule, dense: fx.Node, layer: Layer) -> fx.Node:
+    """The same call, at the insertion point, with the layer's scale and bias."""
+    scale = add_constant(module, f"{layer.name}_scale", layer.scale)
+    bias = add_constant(module, f"{layer.name}_bias", layer.bias)
+    node = module.graph.call_function(dense.target, (*dense.args[:-2], scale, bias))  # type: ignore[arg-type]
+    node.meta["layer"] = layer
+    if "val" in dense.meta:
+        node.meta["val"] = dense.meta["val"]
+    return node
+
+
 def _folded(module: fx.GraphModule, node: fx.Node, dense: fx.Node, layer: Layer) -> Affine | None:
-    """The new epilogue, if node's rounding is one that the epilogue has free."""
+    """The new epilogue, if node's rounding is one that the epilogue has free (or, of batch norm, one to measure)."""
     unscaled, unshifted = bool((layer.scale == 1).all()), bool((layer.bias == 0).all())
     if calls(node, aten.batch_norm.default):
-        return batch_norm_affine(module, node) if unscaled and unshifted else None
+        alpha, beta = batch_norm_affine(module, node)
+        if unscaled and unshifted:
+            return alpha, beta
+        if layer.result:  # scale and bias are nodes of the network that were folded in: theirs are the roundings
+            return None
+        a, b = layer.scale.double(), layer.bias.double()
+        return (alpha.double() * a).float(), (alpha.double() * b + beta.double()).float()
     if not calls(node, aten.mul.Tensor, aten.add.Tensor, aten.sub.Tensor) or node.kwargs or not unshifted:
         return None
     left, right = node.args
