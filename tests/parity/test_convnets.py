@@ -12,7 +12,8 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from onebit import models
+from onebit import data, models
+from onebit._errors import OnebitError
 from onebit.conversion import convert, verify
 from onebit.nn import BinaryConv2d, BinaryLinear, Pixels
 from onebit.runtime import OrtSession, load
@@ -59,6 +60,32 @@ def test_named_networks_stay_in_bits_and_agree_everywhere(name: str, tmp_path: P
     assert verify(net, loaded, x[:3]).ok
     assert torch.equal(OrtSession(tmp_path / "net.onnx", native=True)(x), packed(x))
     assert torch.equal(OrtSession(tmp_path / "net.onnx", native=False)(x[:1]), packed(x[:1]))
+
+
+@pytest.mark.parametrize("name", ["cifar10-convnet", "larq-vgg"])
+def test_networks_of_full_size_agree_on_real_pictures(name: str, tmp_path: Path) -> None:
+    """Batch norm's statistics are those of the pictures, so that sums lie close to thresholds, as after training."""
+    try:
+        test = data.load("cifar10", split="test", download=False)
+    except OnebitError as error:
+        pytest.skip(f"needs CIFAR-10 in $ONEBIT_DATA: {str(error).splitlines()[0]}")
+    torch.manual_seed(4)
+    net = models.create(name).train()
+    for norm in net.modules():
+        if isinstance(norm, nn.BatchNorm2d | nn.BatchNorm1d):
+            norm.momentum = None
+            if norm.weight is not None:
+                nn.init.normal_(norm.weight)
+    with torch.no_grad():
+        net(test.images[:64])
+        x = test.images[64:128]
+        packed = convert(net.eval(), x[:2])
+        report = verify(net, packed, x)
+        assert report.ok
+        assert all(layer.exact and layer.sums_unequal + layer.bits_unequal == 0 for layer in report.layers)
+        assert torch.equal(packed(x).argmax(1), net(x).argmax(1))
+    packed.save(tmp_path / "net.onnx")
+    assert torch.equal(OrtSession(tmp_path / "net.onnx", native=True)(x), packed(x))
 
 
 class Drawn(nn.Module):
