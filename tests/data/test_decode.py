@@ -95,6 +95,8 @@ def test_random_boxes_keep_their_bounds_and_reach_them() -> None:
     assert 1.9 < ratio.max() < 2.01
     assert abs(np.log(ratio).mean()) < 0.04
     assert boxes[:, 0].min() == 0
+    wide = [RandomResizedCrop((0.2, 0.3), (1.5, 2.0)).box(1000, 1000, seeded(seed)) for seed in range(50)]
+    assert all(right - left > bottom - top for left, top, right, bottom in wide)
 
 
 def test_a_box_becomes_the_square_and_in_memory_it_is_refused() -> None:

@@ -51,6 +51,13 @@ def test_what_is_read_does_not_depend_on_the_number_of_processes(root: Path) -> 
     assert everything(loader(root, seed=2)) != expected[0]
 
 
+def test_every_picture_of_an_epoch_has_its_own_box(root: Path) -> None:
+    same = folder(root, 8, "all").select(torch.zeros(20, dtype=torch.int64))
+    boxes = augment(["random-resized-crop"])
+    images = torch.cat([images for images, _ in batches(same, 8, augment=boxes)])
+    assert len({tuple(image.flatten().tolist()) for image in images}) >= 18
+
+
 def test_reading_leaves_the_global_generator_alone(root: Path) -> None:
     before = torch.get_rng_state()
     everything(loader(root, 1))
