@@ -6,11 +6,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 from onebit import ops
 from onebit._errors import OptionError
 from onebit.bits import Packed, unpack
+from onebit.conversion import convert, verify
+from onebit.nn import BinaryConv2d, BinaryLinear, Pixels
 from onebit.ops import native
 
 ISAS = native.available_isas("conv2d")
@@ -136,3 +139,76 @@ def test_a_pad_value_must_be_given_and_known():
         ops.conv2d_int32(x, w, 9, 65, [3, 3], [1, 1], [1] * 4, [1, 1], 1)
     with pytest.raises(OptionError, match="pad_value is 3"):
         ops.conv2d_int32(x, w, 9, 65, [3, 3], [1, 1], [1] * 4, [1, 1], 1, 3)
+
+
+def test_a_relu_before_the_pool_is_not_dropped():
+    """LCE turns Quantize(MaxPool(ReLU(x))) into a pool of bits without the ReLU: then -1 comes out where +1 must."""
+    torch.manual_seed(0)
+    net = nn.Sequential(
+        Pixels(),
+        BinaryConv2d(3, 9, 3),
+        nn.BatchNorm2d(9),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        BinaryLinear(81, 4, input_quantizer="sign"),
+        nn.BatchNorm1d(4),
+    ).eval()
+    x = torch.randint(0, 256, (5, 3, 8, 8), dtype=torch.uint8)
+    with torch.no_grad():
+        before, y = net[:4](x), net(x)
+        assert (net[1:3](net[0](x)) < 0).any()
+        assert (before >= 0).all()
+        packed_net = convert(net, x[:1])
+        assert verify(net, packed_net, x).ok
+        assert torch.allclose(packed_net(x), y, atol=1e-5)
+
+
+@pytest.mark.parametrize("c", [7281, 7282, 3641, 3640])  # 9 c just below and above 2**16 and 2**15
+def test_sums_of_many_channels_on_a_tiny_image_do_not_overflow_16_bits(isa, c):
+    """LCE takes the kernel with 16-bit sums by the size of the image, not of the window; extreme sums show it."""
+    x, w = -signs(1, c, 3, 3).abs(), signs(2, c, 3, 3, seed=1).abs()
+    w[1] = -1
+    assert convolve(x, w).flatten().tolist() == [-9 * c, 9 * c]
+
+
+def test_the_memory_of_packed_weights_stays_torchs():
+    """bitorch-engine frees the storage of the tensor that holds the packed weights; here it may be any part of one."""
+    x, w = signs(1, 66, 4, 4), signs(9, 66, 3, 3, seed=1)
+    expected, handle = convolve(x, w), ops.pack_conv_weights(packed(w), 66, 1, [3, 3])
+    home = torch.zeros(handle.numel() + 200, dtype=torch.uint8)
+    part = home[100:-100].copy_(handle)
+    for _ in range(3):
+        y = ops.conv2d_int32(packed(x), part, 9, 66, [3, 3], [1, 1], [0] * 4, [1, 1], 1, 0)
+        assert torch.equal(y.permute(0, 3, 1, 2), expected)
+    assert torch.equal(part, handle)
+    assert not home[:100].any()
+    assert not home[-100:].any()
+    del y, part, handle
+    assert home.numel() > 0
+
+
+@pytest.fixture(params=native.available_isas("dense"))
+def dense_isa(request):
+    with native.force(request.param):
+        yield request.param
+        assert native.ran("dense") == request.param
+
+
+@pytest.mark.parametrize("k", [257, 511, 1025])
+def test_float_sums_above_256_are_not_rounded(dense_isa, k):
+    """bitorch-engine's bfloat16 epilogue holds 8 bits of a sum; k odd makes every sum odd."""
+    x, w = signs(3, k), signs(5, k, seed=1)
+    x[0] = w[0]
+    handle = ops.pack_weights(ops.pack(w.float()), k)
+    y = ops.dense_float(ops.pack(x.float()), handle, 5, k, torch.ones(5), torch.zeros(5))
+    assert y[0, 0] == k
+    assert torch.equal(y.long(), x @ w.t())
+
+
+@pytest.mark.parametrize("k", [524_287, 524_289, 600_001])
+def test_counts_of_very_long_rows_do_not_overflow_narrow_lanes(dense_isa, k):
+    """bnn-lab's ARM kernel counts in 16-bit lanes, which overflow from about 524,000 bits on."""
+    rows = torch.ones(9, k)
+    handle = ops.pack_weights(ops.pack(-rows), k)
+    assert (ops.dense_int32(ops.pack(rows[:2]), handle, 9, k) == -k).all()
