@@ -2,12 +2,14 @@ import pytest
 
 from onebit import bench
 from onebit._errors import OptionError, UnknownName
+from onebit.ops import native
 
 
 @pytest.mark.parametrize("name", bench.KINDS)
 def test_default_shapes_have_the_sizes_of_their_kind(name):
     kind = bench.KINDS[name]
     assert kind.name == name
+    assert kind.operator in native.operators()
     assert {len(shape) for _, shape in kind.plan()} == {len(kind.sizes)}
 
 

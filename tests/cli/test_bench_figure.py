@@ -30,7 +30,11 @@ def offline(monkeypatch):
     from onebit import data
 
     load = data.load
-    monkeypatch.setattr(data, "load", lambda name, root, split: load(name, root, split, download=False, notify=str))
+
+    def offline(name, root, split, **_):
+        return load(name, root, split, download=False, notify=str)
+
+    monkeypatch.setattr(data, "load", offline)
 
 
 def test_the_figure_is_drawn_kept_and_told_as_json(network, capsys):

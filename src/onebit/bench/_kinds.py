@@ -25,9 +25,13 @@ class Job:
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of job: `sizes` names the numbers of a shape, `jobs` are what there is of that kind, by name."""
+    """A kind of job: `sizes` names the numbers of a shape, `jobs` are what there is of that kind, by name.
+
+    operator: the row of the kernel table that does most of the work.
+    """
 
     name: str
+    operator: str
     sizes: tuple[str, ...]
     jobs: Mapping[str, Job]
 
@@ -65,8 +69,8 @@ NETWORKS = {
     "larq-vgg": Job(larq_vgg, ((1,), (64,))),
 }
 for kind in (
-    Kind("gemm", ("M", "N", "K"), {"dense_int32": Job(gemm, CUBES)}),
-    Kind("conv", ("BATCH", "CHANNELS", "SIZE"), {"conv2d_bits": Job(conv, RESNET)}),
-    Kind("model", ("BATCH",), NETWORKS),
+    Kind("gemm", "dense", ("M", "N", "K"), {"dense_int32": Job(gemm, CUBES)}),
+    Kind("conv", "conv2d", ("BATCH", "CHANNELS", "SIZE"), {"conv2d_bits": Job(conv, RESNET)}),
+    Kind("model", "dense", ("BATCH",), NETWORKS),
 ):
     KINDS.register(kind.name)(kind)

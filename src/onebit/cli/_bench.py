@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
     kind = bench.KINDS[args.kind]
     plan = kind.plan(args.only, args.shape)
     rows = []
-    for isa in forced(args.isa):
+    for isa in forced(args.isa, kind.operator):
         with native.force(isa):
             for name, shape in plan:
                 tell(args, f"measuring {name} {' x '.join(map(str, shape))}{f' by {isa}' if isa else ''} ...")
@@ -78,12 +78,12 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def forced(isa: str | None) -> list[str | None]:
+def forced(isa: str | None, operator: str) -> list[str | None]:
     """The instruction sets to force, one after the other; None leaves the choice to the library, or to ONEBIT_ISA."""
     from onebit.ops import native
 
     if isa == "all":
-        return list(dict.fromkeys(kernel.isa for kernel in native.kernels() if kernel.available))
+        return list(native.available_isas(operator))
     return [isa or native.forced()]
 
 
