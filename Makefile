@@ -8,7 +8,7 @@ CFILES := $(shell find native benchmarks -name '*.[ch]')
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-python build-native test-native test-tiles test-sanitize test-slow test-cuda-compile test-gpu bench-gpu check format bench bench-peers clean
+.PHONY: help setup demo test test-python build-native test-native test-tiles test-arm test-sanitize test-slow test-cuda-compile test-gpu bench-gpu check format bench bench-peers clean
 
 help:           ## say what there is
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 28
@@ -53,6 +53,14 @@ test-native: build-native  ## the C tests: every kernel of the table against the
 test-tiles: build-native  ## the Python tests of the operators with the amx kernels on emulated tiles
 	ONEBIT_LIBRARY=$(CURDIR)/build/native/native/tests/libonebit_emulated_tiles.so $(BIN)/python -m pytest -n $(JOBS) tests/ops tests/runtime
 
+# On another processor the compiler and the emulator are Debian's: say which package lacks, rather than fail in CMake.
+test-arm: setup  ## the C tests on 64-bit ARM, cross-compiled and under emulation
+	@for tool in aarch64-linux-gnu-gcc:gcc-aarch64-linux-gnu qemu-aarch64:qemu-user; do \
+	  command -v $${tool%:*} >/dev/null || { echo "make test-arm needs $${tool%:*}: apt-get install $${tool#*:}"; exit 1; }; done
+	cmake -S . -B build/aarch64 -G Ninja -DCMAKE_BUILD_TYPE=Release -DONEBIT_TESTS=ON -DCMAKE_TOOLCHAIN_FILE=cmake/aarch64.cmake
+	cmake --build build/aarch64
+	ctest --test-dir build/aarch64 --output-on-failure -j $(JOBS)
+
 test-sanitize: setup  ## the C tests under the address, undefined-behaviour and thread sanitizers
 	cmake -S . -B build/asan -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DONEBIT_TESTS=ON -DONEBIT_SANITIZE=address,undefined
 	cmake --build build/asan
@@ -77,7 +85,7 @@ test-gpu: $(GPULIB)  ## on a machine with a GPU: every CUDA kernel against the d
 bench-gpu: $(GPULIB)  ## on such a machine: checks, then onebit against cuBLAS and the paper's kernels
 	ONEBIT_LIBRARY=$(GPULIB) $(PYTHON) benchmarks/gpu.py $(ARGS)
 
-test-slow: setup  ## the training checks that take minutes
+test-slow: setup  ## the checks that take minutes: training, emulated ARM
 	$(BIN)/python -m pytest -m slow
 
 check: setup    ## lint, format, types, architecture

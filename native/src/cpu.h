@@ -34,6 +34,7 @@ enum { OB_CPU_FEATURES(OB_CPU_BIT) };
 
 /* What the rows of kernels.def need, all of it; one name per instruction set of the table. */
 #define OB_NEEDS_SCALAR 0u
+#define OB_NEEDS_NEON ((uint32_t)OB_CPU_NEON)
 #define OB_NEEDS_AVX2 ((uint32_t)(OB_CPU_AVX2 | OB_CPU_F16C))
 #define OB_NEEDS_AVX512BW \
     (OB_NEEDS_AVX2 | (uint32_t)(OB_CPU_AVX512F | OB_CPU_AVX512BW | OB_CPU_AVX512VL | OB_CPU_AVX512DQ))

@@ -34,7 +34,7 @@ static problem problem_new(int u8, int64_t m, int64_t n, int64_t k, uint64_t see
     int *x = malloc((size_t)(m * k + 1) * sizeof *x), *w = malloc((size_t)(n * k) * sizeof *w);
     fill(rows, (size_t)n * words * 8, &seed);
     const int extreme = draw(&seed) % 4 == 0; /* the largest sums: every product has the same sign */
-    if (extreme) memset(rows, 0, (size_t)n * words * 8);
+    if (extreme) memset(rows, u8 ? 0xff : 0, (size_t)n * words * 8); /* bits: all differ; bytes: all are subtracted */
     for (int64_t j = 0; k % 64 && j < n; j++) rows[j * words + words - 1] &= ~(uint64_t)0 >> (64 - k % 64);
     for (int64_t i = 0; i < n * k; i++) w[i] = sign(rows + i / k * words, i % k);
     p.weights_bytes = ob_weights_bytes(n, k);

@@ -114,9 +114,11 @@ static void check_estimates(const char *op, const char *isa, uint32_t features) 
     }
 }
 
+#if defined(__x86_64__)
 static const char *chosen(const char *op, int64_t m, int64_t n, int64_t k) {
     return estimate(op, whole_words(m, n, k), 1, NULL).isa;
 }
+#endif
 
 static void check_products(void) {
     for (int i = 0; i < ROWS; i++)
