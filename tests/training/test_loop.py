@@ -1,3 +1,7 @@
+import signal
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -5,6 +9,7 @@ from onebit._errors import OptionError
 from onebit.data import Dataset
 from onebit.nn import functional
 from onebit.training import Callback, train
+from onebit.training._loss import LOSSES
 
 
 def test_a_tie_goes_to_the_later_epoch(tmp_path, recipe, data, monkeypatch):
@@ -32,7 +37,7 @@ def test_the_validation_pictures_are_the_last_ones_and_are_not_trained_on(tmp_pa
 def test_every_epoch_has_its_own_order_without_repetition(tmp_path, recipe, data, monkeypatch):
     seen = []
     loss = functional.squared_hinge
-    monkeypatch.setattr(functional, "squared_hinge", lambda o, labels: seen.append(labels) or loss(o, labels))
+    monkeypatch.setitem(LOSSES, "squared-hinge", lambda o, labels: seen.append(labels) or loss(o, labels))
     whole, test = data
     numbered = Dataset(whole.images, torch.arange(280), tuple(map(str, range(280))), "numbered", "made by the test")
     train(recipe.override("model.options.classes=280"), tmp_path, data=(numbered, test))
@@ -47,3 +52,71 @@ def test_every_epoch_has_its_own_order_without_repetition(tmp_path, recipe, data
 def test_more_than_all_pictures_in_a_batch_is_refused(tmp_path, recipe, data):
     with pytest.raises(OptionError, match=r"batch_size is 211, but only 210 pictures are left for training"):
         train(recipe.override("batch_size=211"), tmp_path, data=data)
+
+
+KILLED = """
+import os, signal, sys
+import torch
+from onebit.data import Dataset
+from onebit.training import Callback, Recipe, train
+
+torch.set_num_threads(1)
+folder, where = sys.argv[1:]
+sets = tuple(Dataset(*part) for part in torch.load(folder + "/data.pt", weights_only=True))
+recipe = Recipe.load(folder + "/corners.yaml")
+kill = lambda: os.kill(os.getpid(), signal.SIGKILL)
+
+class AtStep(Callback):
+    left = 17
+    def on_step(self, loss):
+        self.left -= 1
+        if self.left == 0 and where == "step":
+            kill()
+
+save, count = torch.save, 0
+
+def half(state, file):
+    global count
+    count += 1
+    if count < 2 or where != "writing":
+        return save(state, file)
+    file.write(b"PK" + bytes(5000))
+    kill()
+
+torch.save = half
+train(recipe, folder + "/run", data=sets, callbacks=[AtStep()], trackers=[], resume=where == "writing")
+"""
+
+
+def test_a_run_that_is_killed_twice_ends_as_one_that_was_not(tmp_path, recipe, data):
+    """SIGKILL in the middle of an epoch, and then in the middle of writing a checkpoint."""
+    parts = [(part.images, part.labels, part.classes, part.name, part.source) for part in data]
+    torch.save(parts, tmp_path / "data.pt")
+    recipe = recipe.override("epochs=4", "model.options.activation=stochastic-sign")
+    (tmp_path / "corners.yaml").write_text(recipe.yaml())
+    for where in ("step", "writing"):
+        command = [sys.executable, "-c", KILLED, str(tmp_path), where]
+        assert subprocess.run(command, capture_output=True, timeout=120).returncode == -signal.SIGKILL
+    reached = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)
+    assert (reached["epoch"], reached["step"]) == (2, 0)
+    assert (tmp_path / "run" / ".checkpoint.pt.part").exists()
+    train(recipe, tmp_path / "run", data=data, resume=True)
+    train(recipe, tmp_path / "whole", data=data)
+    run, whole = (torch.load(tmp_path / name / "checkpoint.pt", weights_only=True) for name in ("run", "whole"))
+    assert not (tmp_path / "run" / ".checkpoint.pt.part").exists()
+    for state in (run, whole):
+        for epoch in state["history"]:
+            del epoch["seconds"], epoch["images_per_second"]
+    assert_equal(run, whole)
+
+
+def assert_equal(a, b):
+    """Weights, optimizer, random numbers, history: everything, bit for bit."""
+    if isinstance(a, torch.Tensor):
+        assert torch.equal(a, b)
+    elif isinstance(a, (dict, list)):
+        assert len(a) == len(b)
+        for key in a if isinstance(a, dict) else range(len(a)):
+            assert_equal(a[key], b[key])
+    else:
+        assert a == b

@@ -64,7 +64,8 @@ def test_a_run_learns_and_leaves_its_files(tmp_path, recipe, data, capfd):
     result = train(recipe.override("epochs=6"), tmp_path / "run", data=data)
     assert result.test_accuracy >= 0.9
     files = {file.name for file in (tmp_path / "run").iterdir()}
-    assert files == {"recipe.yaml", "metrics.jsonl", "checkpoint.pt", "model.safetensors", "curves.png"}
+    checkpoints = {"checkpoint.pt", "checkpoint.previous.pt", "model.safetensors"}
+    assert files == {"recipe.yaml", "metrics.jsonl", "metrics.csv", "curves.png", "tensorboard"} | checkpoints
     assert (tmp_path / "run" / "curves.png").read_bytes().startswith(b"\x89PNG")
     printed = capfd.readouterr()
     assert len(printed.out.splitlines()) == 7  # what starts, and a line for each epoch: nothing else makes noise
@@ -145,6 +146,28 @@ def test_a_run_may_stop_twice(tmp_path, recipe, data):
     assert_same(final_state(tmp_path / "whole"), final_state(tmp_path / "run"))
 
 
+def test_a_damaged_checkpoint_is_told_and_the_one_before_it_gives_the_same_run(tmp_path, recipe, data):
+    train(recipe, tmp_path / "whole", data=data)
+    broken = tmp_path / "broken"
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe, broken, data=data, callbacks=[StopAt(steps=25)])  # saved after epochs 1, 2 and step 5 of 3
+    checkpoint, previous = broken / "checkpoint.pt", broken / "checkpoint.previous.pt"
+    damaged, good = bytearray(checkpoint.read_bytes()), previous.read_bytes()
+    damaged[len(damaged) // 2] ^= 1
+    checkpoint.write_bytes(damaged)
+
+    def stop_at_once():
+        with pytest.raises(KeyboardInterrupt):
+            train(recipe, broken, data=data, resume=True, callbacks=[StopAt(steps=3)])
+
+    with pytest.warns(RuntimeWarning, match=r"\.pt: is damaged.*checkpoint\.previous\.pt \(epoch 3, step 0\)"):
+        stop_at_once()
+    assert previous.read_bytes() == good  # the damaged one did not take its place
+    train(recipe, broken, data=data, resume=True)
+    assert_same(final_state(tmp_path / "whole"), final_state(broken))
+    assert metrics(tmp_path / "whole") == metrics(broken)
+
+
 def test_a_finished_run_resumes_to_its_result(tmp_path, recipe, data):
     first = train(recipe, tmp_path, data=data)
     again = train(recipe, tmp_path, data=data, resume=True)
@@ -157,9 +180,10 @@ def test_resuming_needs_a_checkpoint_of_the_same_recipe(tmp_path, recipe, data):
     train(recipe, tmp_path, data=data)
     with pytest.raises(OptionError, match=r"started with optimizer\.lr=0\.01, and is resumed with 0\.02"):
         train(recipe.override("optimizer.lr=0.02"), tmp_path, data=data, resume=True)
-    checkpoint = tmp_path / "checkpoint.pt"
+    checkpoint, previous = tmp_path / "checkpoint.pt", tmp_path / "checkpoint.previous.pt"
     checkpoint.write_bytes(checkpoint.read_bytes()[:5000])
-    with pytest.raises(FormatError, match=r"checkpoint\.pt: is damaged or foreign"):
+    previous.unlink()
+    with pytest.raises(FormatError, match=r"checkpoint\.pt: is damaged or foreign.*no earlier one"):
         train(recipe, tmp_path, data=data, resume=True)
     checkpoint.unlink()
     with pytest.raises(FormatError, match=r"there is no checkpoint\.pt to resume"):
@@ -172,7 +196,7 @@ def test_a_new_run_is_refused_where_one_is_or_leaves_nothing_of_it(tmp_path, rec
         train(recipe, tmp_path, data=data)
     with pytest.raises(KeyboardInterrupt):
         train(recipe, tmp_path, data=data, overwrite=True, callbacks=[StopAt(steps=1)])
-    assert {file.name for file in tmp_path.iterdir()} == {"recipe.yaml", "checkpoint.pt"}
+    assert {file.name for file in tmp_path.iterdir()} == {"recipe.yaml", "checkpoint.pt", "tensorboard"}
 
 
 def test_an_output_folder_that_cannot_be_made_is_said_before_training(tmp_path, recipe, data):

@@ -6,7 +6,7 @@ from typing import Any, Literal
 import pytest
 
 from onebit._errors import OptionError, UnknownName
-from onebit.training._typed import build
+from onebit.training._typed import build, flatten
 
 
 @dataclass(frozen=True)
@@ -54,3 +54,7 @@ def test_unknown_keys_suggest_the_near_miss():
         build(Outer, {"rate": 1.0, "cuont": 2})
     with pytest.raises(UnknownName, match=r"No option of inner is called 'mod'. Did you mean 'mode'\?"):
         build(Outer, {"rate": 1.0, "inner": {"mod": "a"}})
+
+
+def test_flat_options_have_dotted_keys_and_lists():
+    assert flatten({"a": 1, "b": {"c": (2, 3), "d": {"e": None}}}) == {"a": 1, "b.c": [2, 3], "b.d.e": None}

@@ -30,6 +30,13 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
     parser.add_argument("--root", metavar="DIR", help="where the data sets are (default: $ONEBIT_DATA, then a cache)")
     parser.add_argument("--resume", action="store_true", help="go on with the interrupted run in --out")
     parser.add_argument("--overwrite", action="store_true", help="replace a run that is in --out already")
+    parser.add_argument(
+        "--track",
+        metavar="NAME",
+        nargs="+",
+        action="extend",
+        help="also keep figures with tensorboard, mlflow, wandb or trackio (default: tensorboard, if installed)",
+    )
     parser.add_argument("--quiet", action="store_true", help="no live progress: one line per epoch, for logs")
     parser.set_defaults(run=run)
 
@@ -53,12 +60,19 @@ def run(args: argparse.Namespace) -> int:
     sets = with_bar(lambda bar: tuple(recipe.data.open(part, args.root, bar) for part in ("train", "test")))
     try:
         result = training.train(
-            recipe, out, data=(sets[0], sets[1]), resume=args.resume, overwrite=args.overwrite, quiet=args.quiet
+            recipe,
+            out,
+            data=(sets[0], sets[1]),
+            resume=args.resume,
+            overwrite=args.overwrite,
+            quiet=args.quiet,
+            trackers=args.track,
         )
     except KeyboardInterrupt as stop:
         changes = ["--set", *map(shlex.quote, args.set)] if args.set else []
         changes += ["--epochs", str(args.epochs)] if args.epochs is not None else []
         changes += ["--twin", args.twin] if args.twin else []
+        changes += ["--track", *args.track] if args.track else []
         again = " ".join(["onebit", "train", args.recipe, *changes, "--out", shlex.quote(str(out)), "--resume"])
         raise KeyboardInterrupt(f"{stop} Go on with: {again}") from None
     print(

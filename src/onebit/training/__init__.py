@@ -13,5 +13,8 @@ from onebit.training._progress import LiveProgress as LiveProgress
 from onebit.training._recipe import Recipe as Recipe
 from onebit.training._recipe import recipe_names as recipe_names
 from onebit.training._run_folder import load_run as load_run
+from onebit.training._trackers import TRACKERS as TRACKERS
+from onebit.training._trackers import TrackedRun as TrackedRun
+from onebit.training._trackers import Tracker as Tracker
 from onebit.training._train import Result as Result
 from onebit.training._train import train as train

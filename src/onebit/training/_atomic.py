@@ -18,9 +18,10 @@ def make_folder(path: Path) -> None:
         raise _refused(path, error) from None
 
 
-def write_atomic(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
+def write_atomic(path: Path, write: Callable[[IO[bytes]], Any], keep: Path | None = None) -> None:
     """Let `write` fill a file beside `path`, then put it in its place: an interruption leaves the old file.
 
+    keep: where the file that is replaced goes, in place of the one kept there before.
     Raises OutputError when there is no space or no permission; nothing of the new file stays behind.
     """
     part = path.with_name(f".{path.name}.part")
@@ -29,6 +30,8 @@ def write_atomic(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
             write(file)
             file.flush()
             os.fsync(file.fileno())
+        if keep is not None and path.exists():
+            _keep(path, keep)
         part.replace(path)
     except (OSError, RuntimeError) as error:  # torch.save says RuntimeError when its file refuses
         raise _refused(path, error) from None
@@ -41,6 +44,18 @@ def write_atomic(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
 def write_text(path: Path, text: str) -> None:
     """`write_atomic` for text."""
     write_atomic(path, lambda file: file.write(text.encode()))
+
+
+def _keep(path: Path, kept: Path) -> None:
+    """Give the file a second name, so that it is never without its own; where there are no links, move it."""
+    twin = kept.with_name(f".{kept.name}.part")
+    twin.unlink(missing_ok=True)
+    try:
+        os.link(path, twin)
+    except OSError:
+        path.replace(kept)
+    else:
+        twin.replace(kept)
 
 
 def _refused(path: Path, error: Exception) -> OutputError:

@@ -39,6 +39,19 @@ class Epoch:
     flip_ratio: dict[str, float]
     weight_saturation: dict[str, float]
 
+    def figures(self) -> dict[str, float]:
+        """The numbers by name, those of layers as "flip_ratio/LAYER" and "saturation/LAYER"."""
+        return {
+            "loss": self.loss,
+            "accuracy/validation": self.validation_accuracy,
+            "accuracy/best": self.best,
+            "lr": self.lr,
+            "seconds": self.seconds,
+            "images_per_second": self.images_per_second,
+            **{f"flip_ratio/{name}": value for name, value in self.flip_ratio.items()},
+            **{f"saturation/{name}": value for name, value in self.weight_saturation.items()},
+        }
+
 
 class Callback:
     """Base of watchers; each method does nothing. They are called between steps, on the main process only.

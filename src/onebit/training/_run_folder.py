@@ -1,27 +1,29 @@
-"""A run folder: recipe.yaml, metrics.jsonl, curves.png, checkpoint.pt (to resume), model.safetensors (the best)."""
+"""A run folder: the recipe, metrics, pictures, the last two checkpoints (to resume) and the best weights."""
 
 from __future__ import annotations
 
+import csv
 import dataclasses
+import io
 import json
 import os
-import pickle
+import shutil
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load as load_tensors
-from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
 from onebit._errors import FormatError, OptionError
-from onebit.training._atomic import make_folder, write_atomic, write_text
+from onebit.training._atomic import make_folder, write_text
 from onebit.training._callback import Epoch
+from onebit.training._checked import load_state, load_weights, save_state, save_weights
 from onebit.training._curves import draw_curves
 from onebit.training._network import make_network
 from onebit.training._recipe import Recipe
+from onebit.training._typed import flatten
 
 
 class RunFolder:
@@ -31,9 +33,14 @@ class RunFolder:
         self.path = Path(path)
         self.recipe = self.path / "recipe.yaml"
         self.metrics = self.path / "metrics.jsonl"
+        self.table = self.path / "metrics.csv"
         self.checkpoint = self.path / "checkpoint.pt"
+        self.previous = self.path / "checkpoint.previous.pt"
         self.model = self.path / "model.safetensors"
         self.curves = self.path / "curves.png"
+        self.confusion = self.path / "confusion.png"
+        self.report = self.path / "report.md"
+        self._last_is_damaged = False
 
     def start(self, recipe: Recipe, *, overwrite: bool) -> None:
         """Create the folder for a new run; an earlier run in it is refused, or its files are removed."""
@@ -44,21 +51,30 @@ class RunFolder:
             )
         make_folder(self.path)
         write_text(self.recipe, recipe.yaml())
-        for file in (self.metrics, self.checkpoint, self.model, self.curves):
+        for file in (self.metrics, self.table, self.checkpoint, self.previous, self.model):
             file.unlink(missing_ok=True)
+        for file in (self.curves, self.confusion, self.report, *self.path.glob("*.id")):
+            file.unlink(missing_ok=True)
+        shutil.rmtree(self.path / "tensorboard", ignore_errors=True)
 
     def save_model(self, model: nn.Module) -> None:
         """The weights of the best epoch."""
-        state = {name: tensor.detach().contiguous() for name, tensor in model.state_dict().items()}
-        write_atomic(self.model, lambda file: file.write(save_tensors(state)))
+        save_weights(self.model, {name: tensor.detach().contiguous() for name, tensor in model.state_dict().items()})
 
     def save_checkpoint(self, state: dict[str, Any]) -> None:
-        """All that a run needs to go on."""
-        write_atomic(self.checkpoint, lambda file: torch.save(state, file))
+        """All that a run needs to go on. The checkpoint before it is kept, unless that one is damaged."""
+        save_state(self.checkpoint, state, keep=None if self._last_is_damaged else self.previous)
+        self._last_is_damaged = False
 
     def save_history(self, history: Sequence[Epoch]) -> None:
-        """metrics.jsonl, one line per epoch."""
+        """metrics.jsonl and metrics.csv, one line per epoch."""
         write_text(self.metrics, "".join(json.dumps(dataclasses.asdict(epoch)) + "\n" for epoch in history))
+        text = io.StringIO()
+        rows = [{"epoch": epoch.epoch, **epoch.figures()} for epoch in history]
+        table = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+        table.writeheader()
+        table.writerows(rows)
+        write_text(self.table, text.getvalue())
 
     def draw(self, history: Sequence[Epoch]) -> None:
         """The picture of the metrics."""
@@ -79,24 +95,35 @@ class RunFolder:
                 "Resume it first."
             )
         try:
-            return load_tensors(self.model.read_bytes())
-        except SafetensorError as error:
-            raise FormatError(f"{self.model}: is damaged or not a safetensors file ({error}). Train again.") from None
+            return load_weights(self.model)
+        except FormatError as error:
+            raise FormatError(f"{error} Train again, or resume the run from its checkpoint.") from None
 
     def read_checkpoint(self, recipe: Recipe) -> dict[str, Any]:
-        """The state to go on from; raises OptionError if the run was made with another recipe."""
+        """The state to go on from: of the last checkpoint or, if that is damaged, with a warning of the one before it.
+
+        Raises OptionError if the run was made with another recipe, FormatError if there is no good checkpoint.
+        """
         self._check_same(recipe)
-        if not self.checkpoint.is_file():
+        if not self.checkpoint.is_file() and not self.previous.is_file():
             raise FormatError(f"{self.path}: there is no {self.checkpoint.name} to resume. Start it without resuming.")
         try:
-            state: dict[str, Any] = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
-        except (RuntimeError, EOFError, pickle.UnpicklingError, OSError) as error:
-            reason = str(error).splitlines()[0]
-            raise FormatError(f"{self.checkpoint}: is damaged or foreign ({reason}). Start the run anew.") from None
-        return state
+            return load_state(self.checkpoint)
+        except FormatError as error:
+            if not self.previous.is_file():
+                raise FormatError(f"{error} There is no earlier one. Start the run anew (--overwrite).") from None
+            state = load_state(self.previous)
+            self._last_is_damaged = True
+            warnings.warn(
+                f"{error} Going on from the one before it, {self.previous.name} (epoch {state['epoch'] + 1}, step "
+                f"{state['step']}): what follows is done again, and comes out the same.",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+            return state
 
     def _check_same(self, recipe: Recipe) -> None:
-        then, now = (_flat(dataclasses.asdict(one)) for one in (self.read_recipe(), recipe))
+        then, now = (flatten(dataclasses.asdict(one)) for one in (self.read_recipe(), recipe))
         for key in sorted(then.keys() | now.keys()):
             if then.get(key) != now.get(key):
                 raise OptionError(
@@ -120,14 +147,3 @@ def load_run(path: str | os.PathLike[str]) -> tuple[nn.Module, Recipe]:
         reason = " ".join(str(error).split())
         raise FormatError(f"{folder.model}: does not fit the model of {folder.recipe}: {reason}") from None
     return model.eval(), recipe
-
-
-def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested options by dotted keys; tuples as lists, which is how a file gives them back."""
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        if isinstance(value, dict):
-            flat |= _flat(value, f"{prefix}{key}.")
-        else:
-            flat[prefix + key] = list(value) if isinstance(value, tuple) else value
-    return flat

@@ -19,6 +19,8 @@ from onebit.training._loop import Loop
 from onebit.training._progress import LineProgress, LiveProgress
 from onebit.training._recipe import Recipe
 from onebit.training._run_folder import RunFolder, load_run
+from onebit.training._trackers import Tracker, make_trackers
+from onebit.training._tracking import Tracking
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ def train(
     overwrite: bool = False,
     quiet: bool = False,
     callbacks: Sequence[Callback] = (),
+    trackers: Sequence[str | Tracker] | None = None,
 ) -> Result:
     """Train by a recipe into the folder `out`, choose the epoch by validation accuracy, test that one.
 
@@ -53,13 +56,15 @@ def train(
     overwrite: replace a run that is in `out` already; without it that is refused, so that none is lost.
     quiet: one line per epoch instead of a live bar (also where the output is not a terminal).
     callbacks: further watchers of the run.
+    trackers: where figures are kept besides the run folder, names of `TRACKERS` or `Tracker`s; None: "tensorboard" if
+        that is installed. One that fails is named in a warning, and the run goes on.
 
     Ctrl-C ends the step, saves, and raises KeyboardInterrupt; a second one stops at once, leaving the last save.
     Torch's global random state is left as it was. Raises OutputError if `out` cannot be written, FormatError or
     OptionError if there is nothing to resume, it is another recipe's, or a run is in the way, and what the recipe's
     parts raise.
     """
-    folder = RunFolder(out)
+    folder, tracking = RunFolder(out), Tracking(make_trackers(trackers), Path(out))
     state = folder.read_checkpoint(recipe) if resume else None
     if not resume:
         folder.start(recipe, overwrite=overwrite)
@@ -67,17 +72,21 @@ def train(
     training, validation = split(whole, recipe.data.held_out(len(whole)), balanced=recipe.data.balanced)
     begin = time.perf_counter()
     devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
-    with torch.random.fork_rng(devices), Interrupt() as interrupt:
-        torch.manual_seed(recipe.seed)
-        watchers = [_progress(quiet), *callbacks]
-        whole_recipe = recipe.for_pictures(len(training))
-        loop = Loop(whole_recipe, folder, training, validation, watchers, interrupt, resumed=resume)
-        if state is not None:
-            loop.restore(state)
-        loop.run()
-    loop.accelerator.wait_for_everyone()
-    model, _ = load_run(Path(out))
-    tested = accuracy(model, test, recipe.evaluation.batch_size)
+    try:
+        with torch.random.fork_rng(devices), Interrupt() as interrupt:
+            torch.manual_seed(recipe.seed)
+            watchers = [_progress(quiet), tracking, *callbacks]
+            whole_recipe = recipe.for_pictures(len(training))
+            loop = Loop(whole_recipe, folder, training, validation, watchers, interrupt, resumed=resume)
+            if state is not None:
+                loop.restore(state)
+            loop.run()
+        loop.accelerator.wait_for_everyone()
+        model, _ = load_run(Path(out))
+        tested = accuracy(model, test, recipe.evaluation.batch_size)
+        tracking.tested(tested)
+    finally:
+        tracking.close()
     last = loop.history[-1]
     return Result(last.best, last.best_epoch, tested, time.perf_counter() - begin)
 

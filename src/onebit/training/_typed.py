@@ -34,6 +34,17 @@ def build(kind: type[T], values: Any, where: str = "") -> T:
     return kind(**arguments)
 
 
+def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested options by dotted keys, "optimizer.lr"; tuples as lists, which is how a file gives them back."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = list(value) if isinstance(value, tuple) else value
+    return flat
+
+
 def convert(kind: Any, value: Any, where: str) -> Any:
     """The value as that type. A float may be written as an int; nothing else is bent. Raises OptionError."""
     if dataclasses.is_dataclass(kind):
