@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -69,3 +70,48 @@ def test_mismatched_operands_are_refused():
         reference.dense_int32(pack(torch.ones(2, 5)), pack(torch.ones(3, 6)))
     with pytest.raises(DtypeError, match=r"torch.float32; expected torch.uint8"):
         reference.dense_u8_int32(torch.ones(2, 5), pack(torch.ones(3, 5)))
+
+
+def steps_of_one(f: np.float32, activation: list[np.float32], added: np.float32 | None, last: bool) -> np.float32:
+    """The steps on one number, in numpy's float32: a second definition."""
+    if added is not None and not last:
+        f = f + added
+    if len(activation) == 1 and not f > 0:
+        f = activation[0] * f
+    if len(activation) == 2:
+        f = activation[0] if f < activation[0] else f
+        f = activation[1] if f > activation[1] else f
+    return f + added if added is not None and last else f
+
+
+@pytest.mark.parametrize("last", [False, True])
+@pytest.mark.parametrize("residual", [False, True])
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_steps_and_signs_are_those_of_one_number_after_the_other(count, residual, last):
+    generator = torch.Generator().manual_seed(count)
+    x, w, _ = operands(4, 5, 30, 7)
+    scale, bias, threshold, low = (torch.randn(5, generator=generator) for _ in range(4))
+    activation = [[], [low], [low, low + 0.5]][count]
+    other = torch.randn(4, 5, generator=generator) if residual else None
+    direction = torch.tensor([1, -1, 1, -1, 1], dtype=torch.int8)
+    steps = reference.Steps(activation, other, last)
+    packed = pack(x.float()), pack(w.float())
+    f, bits = reference.dense_both(*packed, scale, bias, steps, threshold, direction)
+    plain = reference.dense_float(*packed, scale, bias)
+    assert torch.equal(f, reference.dense_fused(*packed, scale, bias, steps))
+    for i in range(4):
+        for j in range(5):
+            arrays = [a.numpy()[j] for a in activation]
+            one = steps_of_one(plain.numpy()[i, j], arrays, other.numpy()[i, j] if residual else None, last)
+            t = threshold.numpy()[j]
+            assert f.numpy()[i, j] == one
+            assert unpack(bits)[i, j] == (-1 if (one < t if direction[j] > 0 else one > t) else 1)
+
+
+def test_the_sign_of_nan_is_plus_one_and_zeros_are_equal():
+    ones = pack(torch.ones(1, 3))
+    for value, threshold, sign in ((float("nan"), 0.0, 1), (-0.0, 0.0, 1), (0.0, -0.0, 1), (-1e-45, 0.0, -1)):
+        steps = reference.Steps((), torch.tensor([[value]]), True)
+        zero, direction = torch.tensor([-0.0]), torch.ones(1, dtype=torch.int8)
+        _, bits = reference.dense_both(ones, ones, zero, zero, steps, torch.tensor([threshold]), direction)
+        assert unpack(bits).item() == sign

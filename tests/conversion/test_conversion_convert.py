@@ -279,10 +279,10 @@ def test_operators_that_the_runtime_lacks_are_named(tail: nn.Module, message: st
         convert(nn.Sequential(user_net(), tail), pixels(5, 30))
 
 
-def test_elementwise_tails_stay_as_float_operators(user_net: Any, pixels: Any) -> None:
+def test_one_activation_fuses_and_further_elementwise_tails_stay_as_float_operators(user_net: Any, pixels: Any) -> None:
     net, x = nn.Sequential(user_net(), nn.LeakyReLU(0.3), nn.Hardtanh(-5, 5)), pixels(100, 30)
     packed = convert(net, x)
-    assert operators(packed)[:3] == ["dense_u8_bits", "dense_bits", "dense_float"]
+    assert operators(packed)[:3] == ["dense_u8_bits", "dense_bits", "dense_fused"]
     with torch.no_grad():
         assert torch.equal(packed(x), net.eval()(x))
 
