@@ -157,7 +157,7 @@ typedef struct ob_epilogue {
 /* x, weights and out may stand at any address; nothing is read or written outside of them. m = 0 is an empty batch. */
 typedef struct ob_dense_call {
     int64_t m, n, k;
-    const void *x;       /* ob_dense: (m, ceil(k / 64)) uint64 words; ob_dense_u8: (m, k) uint8, dense rows */
+    const void *x;       /* ob_dense: (m, ceil(k / 64)) uint64 words; ob_dense_u8, _s8: (m, k) bytes, dense rows */
     const void *weights; /* from ob_weights_pack, for this n and k */
     size_t weights_bytes;
     const ob_epilogue *epilogue;
@@ -172,6 +172,9 @@ OB_API ob_status ob_dense(const ob_dense_call *call);
 /* The same for x in {0, ..., 255}: the first layer. 255 * k must fit int32, else OB_ERROR_SIZE. */
 OB_API size_t ob_dense_u8_workspace(int64_t m, int64_t n, int64_t k, int32_t threads);
 OB_API ob_status ob_dense_u8(const ob_dense_call *call);
+/* The same for x in {-128, ..., 127}, on the kernels of ob_dense_u8. It needs a workspace: 0 is out of range. */
+OB_API size_t ob_dense_s8_workspace(int64_t m, int64_t n, int64_t k, int32_t threads);
+OB_API ob_status ob_dense_s8(const ob_dense_call *call);
 
 /* ---- convolution ---------------------------------------------------------------------------------------------- */
 /* Pictures are (batch, height, width, channels), channels packed as everywhere: word w holds channels 64 * w onwards.
@@ -193,7 +196,7 @@ OB_API ob_status ob_conv_weights_unpack(const void *weights, size_t bytes, int64
 typedef struct ob_conv2d_call {
     int64_t batch, height, width, c, n; /* c: input channels, n: output channels */
     int32_t kernel[2], stride[2], padding[4], dilation[2], groups, pad_value;
-    int32_t multiplier, offset; /* ob_conv2d_u8 only */
+    int32_t multiplier, offset; /* ob_conv2d_u8 and ob_conv2d_s8 only */
     const void *x;       /* ob_conv2d: (batch, height, width, ceil(c / 64)) words; ob_conv2d_u8: (..., c) uint8 */
     const void *weights; /* from ob_conv_weights_pack, for this n, c, groups and kernel */
     size_t weights_bytes;
@@ -214,6 +217,9 @@ OB_API ob_status ob_conv2d(const ob_conv2d_call *call);
  * outside of the picture still has the value pad_value. The largest possible |y| must fit int32, else OB_ERROR_SIZE. */
 OB_API size_t ob_conv2d_u8_workspace(const ob_conv2d_call *call, int32_t threads);
 OB_API ob_status ob_conv2d_u8(const ob_conv2d_call *call);
+/* The same for bytes p in {-128, ..., 127}, on the kernels of ob_conv2d_u8. */
+OB_API size_t ob_conv2d_s8_workspace(const ob_conv2d_call *call, int32_t threads);
+OB_API ob_status ob_conv2d_s8(const ob_conv2d_call *call);
 
 /* ---- pooling -------------------------------------------------------------------------------------------------- */
 /* The maximum of each channel over each window: the AND of its bits. Places outside the picture are left out; a

@@ -1,4 +1,4 @@
-/* conv2d.c: ob_conv2d and ob_conv2d_u8: checks, the tables and the padded picture, then the output is shared out.
+/* conv2d.c: ob_conv2d, ob_conv2d_u8 and _s8: checks, the tables and the padded picture, then the output is shared out.
  *
  * A convolution is a dense product whose rows are windows. The picture is copied once with zeros around it (never
  * unfolded: a window is a few runs of neighbouring words), so that a kernel addresses every window alike. A zero bit
@@ -82,7 +82,7 @@ static ob_shape shape_of(const ob_conv2d_call *call, const ob_conv2d_plan *p) {
     return (ob_shape){call->batch * p->y.out * p->x.out, call->n, p->k, p->taps * p->slots, p->plain};
 }
 
-static ob_status run(const ob_conv2d_call *call, int u8) {
+static ob_status run(const ob_conv2d_call *call, int u8, int is_signed) {
     shared_job s;
     ob_conv2d_plan *const plan = &s.ready.plan;
     ob_choice choice, dense;
@@ -105,6 +105,7 @@ static ob_status run(const ob_conv2d_call *call, int u8) {
     s.ready.job = job_of(call, plan, s.ready.work);
     if ((status = ob_float_steps_of(call->epilogue, &s.steps, &s.ready.job.dense.epilogue))) return status;
     s.ready.x = call->x;
+    s.ready.is_signed = is_signed;
     s.ready.batch = call->batch;
     ob_conv2d_prepare(&s.ready, call->executor);
     ob_work work = {shape.m, call->n, plan->k, 1, choice.part_rows};
@@ -147,9 +148,30 @@ ob_status ob_conv2d_output(const ob_conv2d_call *call, int64_t out[2]) {
 }
 
 ob_status ob_conv2d(const ob_conv2d_call *call) {
-    return run(call, 0);
+    return run(call, 0, 0);
 }
 
 ob_status ob_conv2d_u8(const ob_conv2d_call *call) {
-    return run(call, 1);
+    return run(call, 1, 0);
+}
+
+/* The same call for bytes p + 128 in place of p: multiplier * p + offset stays what it is. */
+static ob_status as_u8(const ob_conv2d_call *call, ob_conv2d_call *moved) {
+    if (!call) return OB_ERROR_NULL;
+    const int64_t offset = call->offset - (int64_t)128 * call->multiplier; /* the value of the byte -128 */
+    if (offset < INT32_MIN || offset > INT32_MAX) return OB_ERROR_SIZE;
+    *moved = *call;
+    moved->offset = (int32_t)offset;
+    return OB_OK;
+}
+
+size_t ob_conv2d_s8_workspace(const ob_conv2d_call *call, int32_t threads) {
+    ob_conv2d_call moved;
+    return as_u8(call, &moved) ? 0 : ob_conv2d_u8_workspace(&moved, threads);
+}
+
+ob_status ob_conv2d_s8(const ob_conv2d_call *call) {
+    ob_conv2d_call moved;
+    const ob_status status = as_u8(call, &moved);
+    return status ? status : run(&moved, 1, 1);
 }

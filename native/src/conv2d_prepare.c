@@ -138,7 +138,9 @@ static void copy_rows(const ob_preparation *s, int64_t first, int64_t rows) {
             continue;
         }
         memset(to, 0, (size_t)left);
-        memcpy(to + left, s->x + (row / height * p->y.size + y) * from_bytes, (size_t)from_bytes);
+        const unsigned char *from = s->x + (row / height * p->y.size + y) * from_bytes;
+        memcpy(to + left, from, (size_t)from_bytes);
+        for (int64_t i = 0; s->is_signed && i < from_bytes; i++) to[left + i] = from[i] ^ 0x80;
         memset(to + left + from_bytes, 0, (size_t)right);
     }
 }

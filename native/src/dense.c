@@ -1,4 +1,6 @@
 /* dense.c: ob_dense and ob_dense_u8: checks, then the output is shared out by the rule of parts.h. */
+#include "dense.h"
+
 #include "dispatch.h"
 #include "float_steps.h"
 #include "parts.h"
@@ -28,7 +30,7 @@ static void part_task(void *data, int64_t index) {
     }
 }
 
-static ob_status run(const ob_dense_call *call, ob_op op, int64_t task_macs) {
+ob_status ob_dense_run(const ob_dense_call *call, ob_op op, const int32_t *base) {
     if (!call) return OB_ERROR_NULL;
     ob_status status = ob_weights_check(call->weights, call->weights_bytes, call->n, call->k);
     if (status) return status;
@@ -52,12 +54,13 @@ static ob_status run(const ob_dense_call *call, ob_op op, int64_t task_macs) {
                 .x = call->x,
                 .weights = (const unsigned char *)call->weights + OB_WEIGHTS_HEADER,
                 .out = call->out,
+                .base = base,
                 .x_bytes = x_bytes,
                 .out_bytes = call->epilogue->output == OB_OUTPUT_BITS ? bits_bytes : call->n * 4},
     };
     if ((status = ob_float_steps_of(call->epilogue, &s.steps, &s.job.epilogue))) return status;
     const ob_work work = {call->m, call->n, call->k, x_bytes, choice.part_rows};
-    s.cut = ob_cut_output(&work, threads, task_macs);
+    s.cut = ob_cut_output(&work, threads, op == OB_OP_dense_u8 ? TASK_MACS_U8 : TASK_MACS_BITS);
     ob_run(call->executor, s.cut.parts, part_task, &s);
     return OB_OK;
 }
@@ -74,9 +77,9 @@ size_t ob_dense_u8_workspace(int64_t m, int64_t n, int64_t k, int32_t threads) {
 }
 
 ob_status ob_dense(const ob_dense_call *call) {
-    return run(call, OB_OP_dense, TASK_MACS_BITS);
+    return ob_dense_run(call, OB_OP_dense, NULL);
 }
 
 ob_status ob_dense_u8(const ob_dense_call *call) {
-    return run(call, OB_OP_dense_u8, TASK_MACS_U8);
+    return ob_dense_run(call, OB_OP_dense_u8, NULL);
 }

@@ -28,6 +28,7 @@ typedef struct ob_dense_job {
     const unsigned char *weights; /* [ceil(n / 8)][words][8] uint64: word w of 8 neighbouring channels is one line */
     unsigned char *out;           /* row i starts at out + i * out_bytes */
     int64_t x_bytes, out_bytes;
+    const int32_t *base;  /* dense_u8: NULL, or what is added to the sum of each channel, n rounded up to 64 */
     ob_epilogue epilogue; /* int32, float or bits; the steps of floats come later: float_steps.h */
 } ob_dense_job;
 

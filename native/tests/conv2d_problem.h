@@ -4,9 +4,11 @@
 
 #include "epilogues.h"
 
+enum { SIGNED = 2 };
+
 typedef struct problem {
     ob_conv2d_call call;
-    int u8;
+    int u8; /* 0: x is bits, 1: bytes from 0 on, SIGNED: bytes from -128 on */
     int64_t out[2], m;
     void *x_memory;
     int32_t *sums; /* (m, n): the truth */
@@ -19,9 +21,12 @@ static const char *text(const problem *p) {
     snprintf(to, sizeof to,
              "%s batch %d picture %dx%d c %d n %d kernel %dx%d stride %d %d pad %d %d %d %d value %d "
              "dilation %d %d groups %d multiplier %d offset %d",
-             p->u8 ? "u8" : "bits", (int)c->batch, (int)c->height, (int)c->width, (int)c->c, (int)c->n, c->kernel[0],
-             c->kernel[1], c->stride[0], c->stride[1], c->padding[0], c->padding[1], c->padding[2], c->padding[3],
-             c->pad_value, c->dilation[0], c->dilation[1], c->groups, c->multiplier, c->offset);
+             p->u8 == SIGNED ? "s8"
+             : p->u8         ? "u8"
+                             : "bits",
+             (int)c->batch, (int)c->height, (int)c->width, (int)c->c, (int)c->n, c->kernel[0], c->kernel[1],
+             c->stride[0], c->stride[1], c->padding[0], c->padding[1], c->padding[2], c->padding[3], c->pad_value,
+             c->dilation[0], c->dilation[1], c->groups, c->multiplier, c->offset);
     return to;
 }
 
@@ -83,7 +88,9 @@ static int *draw_picture(problem *p, uint64_t *seed) {
         for (int64_t l = 0; l < (p->u8 ? c->c : words * 64); l++) {
             unsigned char *byte = to + i * words * 8 + l / 8;
             if (p->u8)
-                x[i * c->c + l] = c->multiplier * to[i * c->c + l] + c->offset;
+                x[i * c->c + l] =
+                    c->multiplier * (to[i * c->c + l] - (p->u8 == SIGNED ? 2 * (to[i * c->c + l] & 128) : 0)) +
+                    c->offset;
             else if (l < c->c)
                 x[i * c->c + l] = *byte >> l % 8 & 1 ? -1 : 1;
             else

@@ -89,7 +89,7 @@ static void judge(const fuzz_memory *m, ob_status status, const unsigned char *o
 }
 
 static void fuzz_dense(fuzz_memory *m, fuzz_input *in) {
-    const int u8 = fuzz_byte(in) & 1;
+    const int u8 = fuzz_byte(in) & 1, s8 = u8 && fuzz_one_in(in, 2);
     ob_epilogue e;
     ob_dense_call c = {.m = fuzz_size(in, 40), .n = fuzz_size(in, 200), .k = fuzz_size(in, 600), .epilogue = &e};
     if (fuzz_one_in(in, 24)) c.m = 0;
@@ -98,7 +98,9 @@ static void fuzz_dense(fuzz_memory *m, fuzz_input *in) {
     const int64_t x_bytes = u8 ? FUZZ_PRODUCT(c.m, c.k) : FUZZ_PRODUCT(c.m, words_of(c.k), 8);
     const int64_t out_bytes = draw_epilogue(m, in, c.m, c.n, &e);
     const int known = x_bytes >= 0 && out_bytes >= 0;
-    const size_t needed = (u8 ? ob_dense_u8_workspace : ob_dense_workspace)(c.m, c.n, c.k, fuzz_int(in, 1, 4));
+    const size_t needed = (s8   ? ob_dense_s8_workspace
+                           : u8 ? ob_dense_u8_workspace
+                                : ob_dense_workspace)(c.m, c.n, c.k, fuzz_int(in, 1, 4));
     if (known && !fuzz_one_in(in, 32)) c.x = fuzz_anywhere(m, in, (size_t)x_bytes);
     if (known && !fuzz_one_in(in, 32)) c.out = fuzz_block(m, (size_t)out_bytes, fuzz_byte(in) % 9);
     if (needed <= FUZZ_MOST_BYTES) {
@@ -106,7 +108,7 @@ static void fuzz_dense(fuzz_memory *m, fuzz_input *in) {
         c.workspace = fuzz_block(m, c.workspace_bytes, 0);
     }
     if (fuzz_one_in(in, 64)) c.epilogue = NULL;
-    judge(m, (u8 ? ob_dense_u8 : ob_dense)(&c), c.out, out_bytes, c.x && c.out);
+    judge(m, (s8 ? ob_dense_s8 : u8 ? ob_dense_u8 : ob_dense)(&c), c.out, out_bytes, c.x && c.out);
 }
 
 static void *conv_weights(fuzz_memory *m, fuzz_input *in, const ob_conv2d_call *c, size_t *bytes) {
@@ -130,7 +132,7 @@ static void draw_window(fuzz_input *in, int32_t kernel[2], int32_t stride[2], in
 }
 
 static void fuzz_conv2d(fuzz_memory *m, fuzz_input *in) {
-    const int u8 = fuzz_byte(in) & 1;
+    const int u8 = fuzz_byte(in) & 1, s8 = u8 && fuzz_one_in(in, 2);
     ob_epilogue e;
     ob_conv2d_call c = {.batch = fuzz_size(in, 3), .height = fuzz_size(in, 12), .width = fuzz_size(in, 12)};
     int64_t out[2] = {-1, -1};
@@ -145,7 +147,9 @@ static void fuzz_conv2d(fuzz_memory *m, fuzz_input *in) {
     c.executor = draw_executor(in), c.epilogue = &e;
     const ob_status geometry = ob_conv2d_output(&c, out);
     c.weights = conv_weights(m, in, &c, &c.weights_bytes);
-    const size_t needed = (u8 ? ob_conv2d_u8_workspace : ob_conv2d_workspace)(&c, fuzz_int(in, 1, 4));
+    const size_t needed = (s8   ? ob_conv2d_s8_workspace
+                           : u8 ? ob_conv2d_u8_workspace
+                                : ob_conv2d_workspace)(&c, fuzz_int(in, 1, 4));
     const int64_t pixels = geometry ? -1 : FUZZ_PRODUCT(c.batch, out[0], out[1]);
     const int64_t x_bytes = FUZZ_PRODUCT(c.batch, c.height, c.width, u8 ? c.c : words_of(c.c), u8 ? 1 : 8);
     const int64_t out_bytes = draw_epilogue(m, in, pixels, c.n, &e);
@@ -157,7 +161,7 @@ static void fuzz_conv2d(fuzz_memory *m, fuzz_input *in) {
         c.workspace_bytes = fuzz_one_in(in, 16) ? needed - 1 - fuzz_byte(in) % needed : needed;
         c.workspace = fuzz_block(m, c.workspace_bytes, fuzz_byte(in) % 9);
     }
-    const ob_status status = (u8 ? ob_conv2d_u8 : ob_conv2d)(&c);
+    const ob_status status = (s8 ? ob_conv2d_s8 : u8 ? ob_conv2d_u8 : ob_conv2d)(&c);
     FUZZ_LAW(!geometry || status, "no window, but taken");
     FUZZ_LAW(status || needed, "taken, but it has no workspace");
     judge(m, status, c.out, out_bytes, c.x && c.out && c.workspace_bytes == needed);

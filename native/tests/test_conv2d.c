@@ -1,15 +1,17 @@
-/* test_conv2d.c: every kernel of ob_conv2d and ob_conv2d_u8 that this CPU can run computes the sums of an obvious loop
- * over numbers, for every window, padding, pad value, group and output kind, whatever the threads, and touches nothing
- * else. */
+/* test_conv2d.c: every kernel of ob_conv2d, ob_conv2d_u8 and _s8 that this CPU can run computes the sums of an obvious
+ * loop over numbers, for every window, padding, pad value, group and output kind, whatever the threads, and touches
+ * nothing else. */
 #include "conv2d_problem.h"
 
 static ob_status run_conv2d(void *context, const ob_epilogue *e, void *out) {
     problem *p = context;
     ob_conv2d_call *c = &p->call;
-    const size_t bytes = p->u8 ? ob_conv2d_u8_workspace(c, 3) : ob_conv2d_workspace(c, 3);
+    const size_t bytes = p->u8 == SIGNED ? ob_conv2d_s8_workspace(c, 3)
+                         : p->u8         ? ob_conv2d_u8_workspace(c, 3)
+                                         : ob_conv2d_workspace(c, 3);
     guarded workspace = guarded_new(bytes);
     c->epilogue = e, c->out = out, c->workspace = workspace.data, c->workspace_bytes = bytes;
-    const ob_status status = p->u8 ? ob_conv2d_u8(c) : ob_conv2d(c);
+    const ob_status status = p->u8 == SIGNED ? ob_conv2d_s8(c) : p->u8 ? ob_conv2d_u8(c) : ob_conv2d(c);
     CHECK(guarded_intact(&workspace), "wrote outside of the workspace, %s", text(p));
     free(workspace.all);
     return status;
@@ -181,7 +183,7 @@ static void check_large(int u8) {
 }
 
 int main(void) {
-    for (int u8 = 0; u8 < 2; u8++) {
+    for (int u8 = 0; u8 <= SIGNED; u8++) {
         check_windows(u8);
         check_channels(u8);
         check_groups(u8);

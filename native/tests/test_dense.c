@@ -1,9 +1,11 @@
-/* test_dense.c: every kernel of ob_dense and ob_dense_u8 that this CPU can run computes the sums of an obvious loop
- * over signs, through every epilogue, at every awkward size, whatever the threads, and touches nothing else. */
+/* test_dense.c: every kernel of ob_dense, ob_dense_u8 and _s8 that this CPU can run computes the sums of an obvious
+ * loop over signs, through every epilogue, at every awkward size, whatever the threads, and touches nothing else. */
 #include "epilogues.h"
 
+enum { SIGNED = 2 };
+
 typedef struct problem {
-    int u8;
+    int u8; /* 0: x is bits, 1: bytes from 0 on, SIGNED: bytes from -128 on */
     int64_t m, n, k;
     void *x; /* exactly m rows, no byte more; may stand at an odd address */
     unsigned char *weights;
@@ -49,10 +51,10 @@ static problem problem_new(int u8, int64_t m, int64_t n, int64_t k, uint64_t see
     p.x_memory = malloc(bytes + shift + 1);
     unsigned char *to = p.x = (unsigned char *)p.x_memory + shift;
     fill(to, bytes, &seed);
-    if (extreme) memset(to, 255, bytes);
+    if (extreme) memset(to, u8 == SIGNED ? 128 : 255, bytes);
     for (int64_t i = 0; i < m; i++) {
         if (u8) {
-            for (int64_t l = 0; l < k; l++) x[i * k + l] = to[i * k + l];
+            for (int64_t l = 0; l < k; l++) x[i * k + l] = u8 == SIGNED ? (int8_t)to[i * k + l] : to[i * k + l];
             continue;
         }
         uint64_t last;
@@ -83,16 +85,24 @@ typedef struct one_run {
 static ob_status run_dense(void *context, const ob_epilogue *e, void *out) {
     const one_run *r = context;
     const problem *p = r->p;
-    const ob_dense_call call = {.m = p->m,
-                                .n = p->n,
-                                .k = p->k,
-                                .x = p->x,
-                                .weights = p->weights,
-                                .weights_bytes = p->weights_bytes,
-                                .epilogue = e,
-                                .out = out,
-                                .executor = r->executor};
-    return p->u8 ? ob_dense_u8(&call) : ob_dense(&call);
+    ob_dense_call call = {.m = p->m,
+                          .n = p->n,
+                          .k = p->k,
+                          .x = p->x,
+                          .weights = p->weights,
+                          .weights_bytes = p->weights_bytes,
+                          .epilogue = e,
+                          .out = out,
+                          .executor = r->executor};
+    if (p->u8 != SIGNED) return p->u8 ? ob_dense_u8(&call) : ob_dense(&call);
+    guarded workspace = guarded_new(ob_dense_s8_workspace(p->m, p->n, p->k, 3));
+    call.workspace = workspace.data, call.workspace_bytes = workspace.bytes;
+    const ob_status status = ob_dense_s8(&call);
+    CHECK(guarded_intact(&workspace), "wrote outside of the workspace");
+    call.workspace_bytes -= 1;
+    CHECK(!p->m || ob_dense_s8(&call) == OB_ERROR_WORKSPACE, "a small workspace was taken");
+    free(workspace.all);
+    return status;
 }
 
 /* One call of one epilogue on the active kernel, compared byte for byte. */
@@ -139,7 +149,7 @@ int main(void) {
                                      1535, 1536, 1537, 1984, 1985, 2047, 2048, 2049, 4095, 4097};
     enum { EDGES = sizeof edges / sizeof *edges, LONG = sizeof long_edges / sizeof *long_edges };
     uint64_t seed = 7;
-    for (int u8 = 0; u8 < 2; u8++) {
+    for (int u8 = 0; u8 <= SIGNED; u8++) {
         for (int a = 0; a < EDGES; a++)
             for (int b = 0; b < EDGES; b++) { /* n x k in full; m meets every edge as well */
                 check_size(u8, edges[draw(&seed) % EDGES], edges[a], edges[b]);

@@ -109,10 +109,12 @@ OB_INLINE void rows_tile(const ob_dense_job *job, const ob_dense_part *part, int
         const unsigned char *w = ob_group(job, channel);
         int32_t y[ROWS][8];
         for (int c = 0; c < 8; c += 2) minus_sums(job, x, last[0], w + 8 * c, y[0] + c, rows);
+        const __m256i base_i32x8 =
+            job->base ? _mm256_loadu_si256((const void *)(job->base + channel)) : _mm256_setzero_si256();
         for (int r = 0; r < rows; r++) {
             const __m256i minus_i32x8 = _mm256_loadu_si256((const void *)y[r]);
-            ob_store_avx2(job, &finish, row + r, channel,
-                          _mm256_add_epi32(_mm256_set1_epi32(all[r]), _mm256_slli_epi32(minus_i32x8, 1)));
+            const __m256i x_i32x8 = _mm256_add_epi32(_mm256_set1_epi32(all[r]), base_i32x8);
+            ob_store_avx2(job, &finish, row + r, channel, _mm256_add_epi32(x_i32x8, _mm256_slli_epi32(minus_i32x8, 1)));
         }
     }
 }

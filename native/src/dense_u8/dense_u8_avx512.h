@@ -24,6 +24,11 @@ OB_TARGET_BEGIN(OB_TARGET_DOT)
 
 enum { ROWS = 4, LINES = 4, BITS = 4 };
 
+/* What is added to the sums of 16 channels. */
+OB_INLINE __m512i base16(const ob_dense_job *job, int64_t channel) {
+    return job->base ? _mm512_loadu_si512(job->base + channel) : _mm512_setzero_si512();
+}
+
 /* ---- four rows ---- */
 
 #define OB_ADD_LOW_HIGH(kind, a, b) _mm512_add_epi32(_mm512_unpacklo_##kind(a, b), _mm512_unpackhi_##kind(a, b))
@@ -84,10 +89,12 @@ static void tile_of_4(const ob_dense_job *job, int64_t row, int64_t channel) {
     /* a, b, c, d: [4 channels of row 0..3]; a 4 x 4 transpose of 128-bit lanes makes rows of 16 channels. */
     const __m512i ab_01 = _mm512_shuffle_i32x4(a, b, 0x44), ab_23 = _mm512_shuffle_i32x4(a, b, 0xee);
     const __m512i cd_01 = _mm512_shuffle_i32x4(c, d, 0x44), cd_23 = _mm512_shuffle_i32x4(c, d, 0xee);
-    ob_store_avx512(job, &finish, row, channel, _mm512_shuffle_i32x4(ab_01, cd_01, 0x88));
-    ob_store_avx512(job, &finish, row + 1, channel, _mm512_shuffle_i32x4(ab_01, cd_01, 0xdd));
-    ob_store_avx512(job, &finish, row + 2, channel, _mm512_shuffle_i32x4(ab_23, cd_23, 0x88));
-    ob_store_avx512(job, &finish, row + 3, channel, _mm512_shuffle_i32x4(ab_23, cd_23, 0xdd));
+    const __m512i y_i32x16[ROWS] = {_mm512_shuffle_i32x4(ab_01, cd_01, 0x88), _mm512_shuffle_i32x4(ab_01, cd_01, 0xdd),
+                                    _mm512_shuffle_i32x4(ab_23, cd_23, 0x88), _mm512_shuffle_i32x4(ab_23, cd_23, 0xdd)};
+    const __m512i base_i32x16 = base16(job, channel);
+    OB_UNROLL
+    for (int r = 0; r < ROWS; r++)
+        ob_store_avx512(job, &finish, row + r, channel, _mm512_add_epi32(y_i32x16[r], base_i32x16));
 }
 
 /* ---- one row ---- */
@@ -156,7 +163,7 @@ OB_INLINE void tile_of_1(const ob_dense_job *job, int64_t row, int64_t channel, 
         const __m512i minus_i32x16 =
             _mm512_add_epi32(_mm512_permutex2var_epi32(a, even, b), _mm512_permutex2var_epi32(a, odd, b));
         const __m512i y_i32x16 = _mm512_sub_epi32(x_i32x16, _mm512_slli_epi32(minus_i32x16, 1));
-        ob_store_avx512(job, &finish, row, channel + 8 * g, y_i32x16);
+        ob_store_avx512(job, &finish, row, channel + 8 * g, _mm512_add_epi32(y_i32x16, base16(job, channel + 8 * g)));
     }
 }
 

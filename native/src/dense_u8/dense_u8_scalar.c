@@ -17,7 +17,7 @@ void ob_dense_u8_scalar(const ob_dense_job *job, const ob_dense_part *part) {
                     const int64_t live = job->k - 64 * w < 64 ? job->k - 64 * w : 64;
                     for (int64_t b = 0; b < live; b++) minus += x[64 * w + b] & (0u - (uint32_t)(word >> b & 1));
                 }
-                y[c] = (int32_t)(sum - 2 * minus);
+                y[c] = (int32_t)(sum - 2 * minus + (job->base ? (uint32_t)job->base[channel + c] : 0));
             }
             ob_store_scalar(job, row, channel, y);
         }
