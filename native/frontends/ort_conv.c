@@ -52,7 +52,7 @@ OrtStatus *ob_ort_conv_create(ort_kernel *kernel, const OrtKernelInfo *info) {
     if (!status) status = read_list(kernel, info, "dilation", 2, conv->dilation);
     if (!status) status = read_int(kernel, info, "groups", &conv->groups);
     if (!status) status = read_int(kernel, info, "pad_value", &conv->pad_value);
-    if (!status && kernel->op->family == ORT_CONV2D_U8) {
+    if (!status && kernel->op->family != ORT_CONV2D) {
         status = read_int(kernel, info, "multiplier", &conv->multiplier);
         if (!status) status = read_int(kernel, info, "offset", &conv->offset);
     }
@@ -62,7 +62,7 @@ OrtStatus *ob_ort_conv_create(ort_kernel *kernel, const OrtKernelInfo *info) {
 
 /* ---- run ---------------------------------------------------------------------------------------------------- */
 static OrtStatus *check_picture(const ort_kernel *kernel, const ort_tensor *x) {
-    const int packed = kernel->op->family != ORT_CONV2D_U8;
+    const int packed = kernel->op->family == ORT_CONV2D || kernel->op->family == ORT_MAX_POOL2D;
     const int64_t last = packed ? ob_ort_packed_bytes(kernel->conv.c) : kernel->conv.c;
     if (x->rank != 4 || x->last != last)
         return ob_ort_refuse(kernel, "the input has %zu dimensions, the last %lld; expected (N, H, W, %lld).", x->rank,
@@ -99,7 +99,13 @@ static OrtStatus *run_pool(const ort_kernel *kernel, OrtKernelContext *context, 
 
 OrtStatus *ob_ort_conv_run(const ort_kernel *kernel, OrtKernelContext *context, const ort_tensor *x,
                            const ob_executor *executor) {
-    const int u8 = kernel->op->family == ORT_CONV2D_U8;
+    static const struct {
+        ob_status (*run)(const ob_conv2d_call *);
+        size_t (*workspace)(const ob_conv2d_call *, int32_t);
+    } of[] = {{ob_conv2d, ob_conv2d_workspace},
+              {ob_conv2d_u8, ob_conv2d_u8_workspace},
+              {ob_conv2d_s8, ob_conv2d_s8_workspace}};
+    const ort_family input = kernel->op->family - ORT_CONV2D;
     ob_conv2d_call call = kernel->conv;
     ob_epilogue epilogue;
     void *memory = NULL;
@@ -115,10 +121,10 @@ OrtStatus *ob_ort_conv_run(const ort_kernel *kernel, OrtKernelContext *context, 
     status = ob_ort_weights(kernel, context, &call.weights);
     call.x = x->data, call.weights_bytes = kernel->weights_bytes;
     call.epilogue = &epilogue, call.executor = executor;
-    call.workspace_bytes = (u8 ? ob_conv2d_u8_workspace : ob_conv2d_workspace)(&call, executor->threads);
+    call.workspace_bytes = of[input].workspace(&call, executor->threads);
     if (!status) status = ob_ort_scratch(kernel, call.workspace_bytes, &memory);
     if (status) return status;
     call.workspace = memory ? ob_ort_align_up(memory) : NULL;
-    status = ob_ort_refuse_status(kernel, (u8 ? ob_conv2d_u8 : ob_conv2d)(&call));
+    status = ob_ort_refuse_status(kernel, of[input].run(&call));
     return ob_ort_release(kernel, memory, status);
 }

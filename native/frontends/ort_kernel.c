@@ -236,8 +236,13 @@ OrtStatus *ob_ort_release(const ort_kernel *kernel, void *memory, OrtStatus *sta
 
 static OrtStatus *run_dense(const ort_kernel *kernel, const OrtKernelContext *context, const ob_epilogue *epilogue,
                             const ort_tensor *x, void *out, const ob_executor *executor) {
-    int u8 = kernel->op->family == ORT_DENSE_U8;
-    size_t bytes = (u8 ? ob_dense_u8_workspace : ob_dense_workspace)(x->rows, kernel->n, kernel->k, executor->threads);
+    static const struct {
+        ob_status (*run)(const ob_dense_call *);
+        size_t (*workspace)(int64_t, int64_t, int64_t, int32_t);
+    } of[] = {
+        {ob_dense, ob_dense_workspace}, {ob_dense_u8, ob_dense_u8_workspace}, {ob_dense_s8, ob_dense_s8_workspace}};
+    const ort_family input = kernel->op->family - ORT_DENSE;
+    size_t bytes = of[input].workspace(x->rows, kernel->n, kernel->k, executor->threads);
     void *memory = NULL;
     const void *weights = NULL;
     OrtStatus *status = ob_ort_weights(kernel, context, &weights);
@@ -254,7 +259,7 @@ static OrtStatus *run_dense(const ort_kernel *kernel, const OrtKernelContext *co
                           .workspace = memory ? ob_ort_align_up(memory) : NULL,
                           .workspace_bytes = bytes,
                           .executor = executor};
-    status = ob_ort_refuse_status(kernel, (u8 ? ob_dense_u8 : ob_dense)(&call));
+    status = ob_ort_refuse_status(kernel, of[input].run(&call));
     return ob_ort_release(kernel, memory, status);
 }
 
@@ -290,7 +295,7 @@ OrtStatus *ORT_CALL ob_ort_compute(void *memory, OrtKernelContext *context) {
     for (size_t i = 0; i < x.rank; i++) dims[i] = i + 1 < x.rank ? x.dims[i] : last;
     status = kernel->api->KernelContext_GetOutput(context, 0, dims, x.rank, &value);
     if (!status) status = kernel->api->GetTensorMutableData(value, &out);
-    const int is_dense = kernel->op->family == ORT_DENSE || kernel->op->family == ORT_DENSE_U8;
+    const int is_dense = kernel->op->family >= ORT_DENSE;
     if (!status && is_dense) status = ob_ort_read_epilogue(kernel, context, dims, x.rank, &epilogue);
     if (status || x.rows == 0) return status;
     if (kernel->op->family == ORT_UNPACK)

@@ -14,8 +14,10 @@ typedef enum ort_family {
     ORT_UNPACK,
     ORT_DENSE,
     ORT_DENSE_U8,
+    ORT_DENSE_S8,
     ORT_CONV2D,
     ORT_CONV2D_U8,
+    ORT_CONV2D_S8,
     ORT_MAX_POOL2D
 } ort_family;
 

@@ -62,33 +62,36 @@ static int ORT_CALL ort_one(const OrtCustomOp *op) {
 #define ORT_ROW(name, family, output, inputs, type, activation, adds, ...) \
     {ORT_CALLBACKS, name, family, output, inputs, {__VA_ARGS__}, type, activation, adds}
 #define ORT_F ORT_FLOAT
-/* The float operator with one sequence of steps, whose `count` inputs are all floats, and the same with signs. */
-#define ORT_STEPS(name, family, activation, adds, count, ...)                                                     \
-    ORT_ROW(name, family, OB_OUTPUT_FLOAT, 4 + (count), ORT_FLOAT, activation, adds, ORT_UINT8, ORT_UINT8, ORT_F, \
-            ORT_F __VA_ARGS__),                                                                                   \
-        ORT_ROW(name "Bits", family, OB_OUTPUT_FLOAT_BITS, 6 + (count), ORT_FLOAT, activation, adds, ORT_UINT8,   \
-                ORT_UINT8, ORT_F, ORT_F __VA_ARGS__, ORT_F, ORT_INT8)
-#define ORT_LAYER(name, family)                                                                                      \
-    ORT_ROW(name "Int32", family, OB_OUTPUT_INT32, 2, ORT_INT32, 0, 0, ORT_UINT8, ORT_UINT8),                        \
-        ORT_ROW(name "Bits", family, OB_OUTPUT_BITS, 4, ORT_UINT8, 0, 0, ORT_UINT8, ORT_UINT8, ORT_INT32, ORT_INT8), \
-        ORT_STEPS(name "Float", family, OB_ACTIVATION_NONE, 0, 0, ),                                                 \
-        ORT_STEPS(name "FloatClamp", family, OB_ACTIVATION_CLAMP, 0, 2, , ORT_F, ORT_F),                             \
-        ORT_STEPS(name "FloatPrelu", family, OB_ACTIVATION_PRELU, 0, 1, , ORT_F),                                    \
-        ORT_STEPS(name "FloatAdd", family, OB_ACTIVATION_NONE, 1, 1, , ORT_F),                                       \
-        ORT_STEPS(name "FloatAddClamp", family, OB_ACTIVATION_CLAMP, 1, 3, , ORT_F, ORT_F, ORT_F),                   \
-        ORT_STEPS(name "FloatAddPrelu", family, OB_ACTIVATION_PRELU, 1, 2, , ORT_F, ORT_F),                          \
-        ORT_STEPS(name "FloatClampAdd", family, OB_ACTIVATION_CLAMP, 2, 3, , ORT_F, ORT_F, ORT_F),                   \
-        ORT_STEPS(name "FloatPreluAdd", family, OB_ACTIVATION_PRELU, 2, 2, , ORT_F, ORT_F)
+/* The float operator with one sequence of steps, for x of an element type, whose `count` inputs are all floats, and the
+ * same with signs. */
+#define ORT_STEPS(name, family, x, activation, adds, count, ...)                                                   \
+    ORT_ROW(name, family, OB_OUTPUT_FLOAT, 4 + (count), ORT_FLOAT, activation, adds, x, ORT_UINT8, ORT_F,          \
+            ORT_F __VA_ARGS__),                                                                                    \
+        ORT_ROW(name "Bits", family, OB_OUTPUT_FLOAT_BITS, 6 + (count), ORT_FLOAT, activation, adds, x, ORT_UINT8, \
+                ORT_F, ORT_F __VA_ARGS__, ORT_F, ORT_INT8)
+#define ORT_LAYER(name, family, x)                                                                           \
+    ORT_ROW(name "Int32", family, OB_OUTPUT_INT32, 2, ORT_INT32, 0, 0, x, ORT_UINT8),                        \
+        ORT_ROW(name "Bits", family, OB_OUTPUT_BITS, 4, ORT_UINT8, 0, 0, x, ORT_UINT8, ORT_INT32, ORT_INT8), \
+        ORT_STEPS(name "Float", family, x, OB_ACTIVATION_NONE, 0, 0, ),                                      \
+        ORT_STEPS(name "FloatClamp", family, x, OB_ACTIVATION_CLAMP, 0, 2, , ORT_F, ORT_F),                  \
+        ORT_STEPS(name "FloatPrelu", family, x, OB_ACTIVATION_PRELU, 0, 1, , ORT_F),                         \
+        ORT_STEPS(name "FloatAdd", family, x, OB_ACTIVATION_NONE, 1, 1, , ORT_F),                            \
+        ORT_STEPS(name "FloatAddClamp", family, x, OB_ACTIVATION_CLAMP, 1, 3, , ORT_F, ORT_F, ORT_F),        \
+        ORT_STEPS(name "FloatAddPrelu", family, x, OB_ACTIVATION_PRELU, 1, 2, , ORT_F, ORT_F),               \
+        ORT_STEPS(name "FloatClampAdd", family, x, OB_ACTIVATION_CLAMP, 2, 3, , ORT_F, ORT_F, ORT_F),        \
+        ORT_STEPS(name "FloatPreluAdd", family, x, OB_ACTIVATION_PRELU, 2, 2, , ORT_F, ORT_F)
 static const ort_op ORT_OPS[] = {
     ORT_ROW("Pack", ORT_PACK, 0, 1, ORT_UINT8, 0, 0, ORT_ANY),
     ORT_ROW("PackNchw", ORT_PACK_NCHW, 0, 1, ORT_UINT8, 0, 0, ORT_ANY),
     ORT_ROW("PackThreshold", ORT_PACK, 0, 3, ORT_UINT8, 0, 0, ORT_ANY, ORT_FLOAT, ORT_INT8),
     ORT_ROW("PackNchwThreshold", ORT_PACK_NCHW, 0, 3, ORT_UINT8, 0, 0, ORT_ANY, ORT_FLOAT, ORT_INT8),
     ORT_ROW("Unpack", ORT_UNPACK, 0, 1, ORT_FLOAT, 0, 0, ORT_UINT8),
-    ORT_LAYER("Dense", ORT_DENSE),
-    ORT_LAYER("DenseU8", ORT_DENSE_U8),
-    ORT_LAYER("Conv2d", ORT_CONV2D),
-    ORT_LAYER("Conv2dU8", ORT_CONV2D_U8),
+    ORT_LAYER("Dense", ORT_DENSE, ORT_UINT8),
+    ORT_LAYER("DenseU8", ORT_DENSE_U8, ORT_UINT8),
+    ORT_LAYER("DenseS8", ORT_DENSE_S8, ORT_INT8),
+    ORT_LAYER("Conv2d", ORT_CONV2D, ORT_UINT8),
+    ORT_LAYER("Conv2dU8", ORT_CONV2D_U8, ORT_UINT8),
+    ORT_LAYER("Conv2dS8", ORT_CONV2D_S8, ORT_INT8),
     ORT_ROW("MaxPool2d", ORT_MAX_POOL2D, 0, 2, ORT_UINT8, 0, 0, ORT_UINT8, ORT_UINT8),
 };
 

@@ -267,3 +267,7 @@ bool ob_epilogue_of(ob_frame *f, const uint64_t *first, int32_t gives, int64_t d
 int64_t ob_words_for(int64_t k) {
     return k / 64 + (k % 64 != 0);
 }
+
+ob_dtype ob_input_dtype(ob_input input) {
+    return input == OB_INPUT_U8 ? OB_DTYPE_uint8 : input == OB_INPUT_S8 ? OB_DTYPE_int8 : OB_DTYPE_int64;
+}

@@ -113,6 +113,9 @@ int64_t ob_words_for(int64_t k); /* ceil(k / 64) */
 const char *ob_shape_text(const ob_view *v, char *text, size_t bytes);
 #define OB_SHAPE(v) ob_shape_text(v, (char[128]){0}, 128)
 
+/* What a product multiplies by its weights. */
+typedef enum ob_input { OB_INPUT_WORDS, OB_INPUT_U8, OB_INPUT_S8 } ob_input;
+ob_dtype ob_input_dtype(ob_input input);
 /* Every operator: its name and, for each argument, t for a tensor, i for an int or bool, l for an int[],
  * v for a Tensor[]. */
 #define OB_OPERATORS(OPERATOR)                      \
@@ -129,10 +132,15 @@ const char *ob_shape_text(const ob_view *v, char *text, size_t bytes);
     OPERATOR(dense_fused, "ttiittvvi")              \
     OPERATOR(dense_both, "ttiittvvitt")             \
     OPERATOR(dense_u8_int32, "ttii")                \
+    OPERATOR(dense_s8_int32, "ttii")                \
     OPERATOR(dense_u8_float, "ttiitt")              \
+    OPERATOR(dense_s8_float, "ttiitt")              \
     OPERATOR(dense_u8_bits, "ttiitt")               \
+    OPERATOR(dense_s8_bits, "ttiitt")               \
     OPERATOR(dense_u8_fused, "ttiittvvi")           \
+    OPERATOR(dense_s8_fused, "ttiittvvi")           \
     OPERATOR(dense_u8_both, "ttiittvvitt")          \
+    OPERATOR(dense_s8_both, "ttiittvvitt")          \
     OPERATOR(pack_conv_weights, "tiil")             \
     OPERATOR(unpack_conv_weights, "tiiil")          \
     OPERATOR(conv2d_int32, "ttiillllii")            \
@@ -141,10 +149,15 @@ const char *ob_shape_text(const ob_view *v, char *text, size_t bytes);
     OPERATOR(conv2d_fused, "ttiilllliittvvi")       \
     OPERATOR(conv2d_both, "ttiilllliittvvitt")      \
     OPERATOR(conv2d_u8_int32, "ttiilllliiii")       \
+    OPERATOR(conv2d_s8_int32, "ttiilllliiii")       \
     OPERATOR(conv2d_u8_float, "ttiilllliiiitt")     \
+    OPERATOR(conv2d_s8_float, "ttiilllliiiitt")     \
     OPERATOR(conv2d_u8_bits, "ttiilllliiiitt")      \
+    OPERATOR(conv2d_s8_bits, "ttiilllliiiitt")      \
     OPERATOR(conv2d_u8_fused, "ttiilllliiiittvvi")  \
+    OPERATOR(conv2d_s8_fused, "ttiilllliiiittvvi")  \
     OPERATOR(conv2d_u8_both, "ttiilllliiiittvvitt") \
+    OPERATOR(conv2d_s8_both, "ttiilllliiiittvvitt") \
     OPERATOR(max_pool2d, "tilllt")
 /* The kernels: they read the stack, make the results (out has room for two) and note what went wrong. */
 #define OB_KERNEL(name, signature) bool ob_op_##name(ob_frame *f, const uint64_t *stack, ob_handle *out);

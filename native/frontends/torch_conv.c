@@ -1,5 +1,6 @@
-/* torch_conv.c: torch's operators onebit::conv2d_*, conv2d_u8_*, max_pool2d and the weights of convolutions. What they
- * take is described once, in onebit.h; the checks here keep a direct call of torch.ops.onebit.* inside its tensors. */
+/* torch_conv.c: torch's operators onebit::conv2d_*, conv2d_u8_*, conv2d_s8_*, max_pool2d and the weights of
+ * convolutions. What they take is described once, in onebit.h; the checks here keep a direct call of torch.ops.onebit.*
+ * inside its tensors. */
 #include <inttypes.h>
 
 #include "torch_api.h"
@@ -64,49 +65,60 @@ static bool picture(ob_frame *f, uint64_t slot, ob_dtype dtype, int64_t last, ob
            ob_fail(f, "x has shape %s; expected (N, H, W, %" PRId64 "), channels last", OB_SHAPE(x), last);
 }
 
-static bool integers(ob_frame *f, const uint64_t *stack, bool u8, ob_conv2d_call *call) {
+static bool integers(ob_frame *f, const uint64_t *stack, bool bytes, ob_conv2d_call *call) {
     call->n = (int64_t)stack[2], call->c = (int64_t)stack[3];
     if (!ob_ints(f, stack[4], "kernel", 2, call->kernel) || !ob_ints(f, stack[5], "stride", 2, call->stride) ||
         !ob_ints(f, stack[6], "padding", 4, call->padding) || !ob_ints(f, stack[7], "dilation", 2, call->dilation) ||
         !ob_int(f, stack[8], "groups", &call->groups) || !ob_int(f, stack[9], "pad_value", &call->pad_value))
         return false;
-    return !u8 || (ob_int(f, stack[SLOT_MULTIPLIER], "multiplier", &call->multiplier) &&
-                   ob_int(f, stack[SLOT_OFFSET], "offset", &call->offset));
+    return !bytes || (ob_int(f, stack[SLOT_MULTIPLIER], "multiplier", &call->multiplier) &&
+                      ob_int(f, stack[SLOT_OFFSET], "offset", &call->offset));
 }
 
-static bool conv2d(ob_frame *f, const uint64_t *stack, ob_handle *out, bool u8, int32_t gives) {
+static bool conv2d(ob_frame *f, const uint64_t *stack, ob_handle *out, ob_input input, int32_t gives) {
+    static const struct {
+        ob_status (*run)(const ob_conv2d_call *);
+        size_t (*workspace)(const ob_conv2d_call *, int32_t);
+    } of[] = {{ob_conv2d, ob_conv2d_workspace},
+              {ob_conv2d_u8, ob_conv2d_u8_workspace},
+              {ob_conv2d_s8, ob_conv2d_s8_workspace}};
     ob_view x, weights;
     ob_epilogue epilogue;
     ob_conv2d_call call = {.multiplier = 1, .epilogue = &epilogue};
-    if (!integers(f, stack, u8, &call) || !ob_look(f, stack[1], "weights", OB_DTYPE_uint8, &weights) ||
+    if (!integers(f, stack, input != OB_INPUT_WORDS, &call) ||
+        !ob_look(f, stack[1], "weights", OB_DTYPE_uint8, &weights) ||
         !handle_fits(f, &weights, call.n, call.c, call.groups, call.kernel) ||
-        !picture(f, stack[0], u8 ? OB_DTYPE_uint8 : OB_DTYPE_int64, u8 ? call.c : ob_words_for(call.c), &x))
+        !picture(f, stack[0], ob_input_dtype(input), input ? call.c : ob_words_for(call.c), &x))
         return false;
-    const uint64_t *first = stack + (u8 ? SLOT_OFFSET + 1 : SLOT_MULTIPLIER);
+    const uint64_t *first = stack + (input ? SLOT_OFFSET + 1 : SLOT_MULTIPLIER);
     call.batch = x.sizes[0], call.height = x.sizes[1], call.width = x.sizes[2];
     int64_t sizes[3] = {call.batch};
     if (!ob_library_did(f, ob_conv2d_output(&call, sizes + 1)) ||
         !ob_epilogue_of(f, first, gives, 4, sizes, call.n, &epilogue, out, &call.out) || !ob_follow_torch_threads(f))
         return false;
     call.x = x.data, call.weights = weights.data, call.weights_bytes = (size_t)weights.last;
-    call.workspace_bytes = (u8 ? ob_conv2d_u8_workspace : ob_conv2d_workspace)(&call, ob_get_threads());
-    return ob_scratch(f, call.workspace_bytes, &call.workspace) &&
-           ob_library_did(f, (u8 ? ob_conv2d_u8 : ob_conv2d)(&call));
+    call.workspace_bytes = of[input].workspace(&call, ob_get_threads());
+    return ob_scratch(f, call.workspace_bytes, &call.workspace) && ob_library_did(f, of[input].run(&call));
 }
-#define OB_CONV2D(name, u8, gives)                                          \
+#define OB_CONV2D(name, input, gives)                                       \
     bool ob_op_##name(ob_frame *f, const uint64_t *stack, ob_handle *out) { \
-        return conv2d(f, stack, out, u8, gives);                            \
+        return conv2d(f, stack, out, input, gives);                         \
     }
-OB_CONV2D(conv2d_int32, false, OB_OUTPUT_INT32)
-OB_CONV2D(conv2d_float, false, OB_OUTPUT_FLOAT)
-OB_CONV2D(conv2d_bits, false, OB_OUTPUT_BITS)
-OB_CONV2D(conv2d_fused, false, OB_GIVES_FUSED)
-OB_CONV2D(conv2d_both, false, OB_GIVES_BOTH)
-OB_CONV2D(conv2d_u8_int32, true, OB_OUTPUT_INT32)
-OB_CONV2D(conv2d_u8_float, true, OB_OUTPUT_FLOAT)
-OB_CONV2D(conv2d_u8_bits, true, OB_OUTPUT_BITS)
-OB_CONV2D(conv2d_u8_fused, true, OB_GIVES_FUSED)
-OB_CONV2D(conv2d_u8_both, true, OB_GIVES_BOTH)
+OB_CONV2D(conv2d_int32, OB_INPUT_WORDS, OB_OUTPUT_INT32)
+OB_CONV2D(conv2d_float, OB_INPUT_WORDS, OB_OUTPUT_FLOAT)
+OB_CONV2D(conv2d_bits, OB_INPUT_WORDS, OB_OUTPUT_BITS)
+OB_CONV2D(conv2d_fused, OB_INPUT_WORDS, OB_GIVES_FUSED)
+OB_CONV2D(conv2d_both, OB_INPUT_WORDS, OB_GIVES_BOTH)
+OB_CONV2D(conv2d_u8_int32, OB_INPUT_U8, OB_OUTPUT_INT32)
+OB_CONV2D(conv2d_u8_float, OB_INPUT_U8, OB_OUTPUT_FLOAT)
+OB_CONV2D(conv2d_u8_bits, OB_INPUT_U8, OB_OUTPUT_BITS)
+OB_CONV2D(conv2d_u8_fused, OB_INPUT_U8, OB_GIVES_FUSED)
+OB_CONV2D(conv2d_u8_both, OB_INPUT_U8, OB_GIVES_BOTH)
+OB_CONV2D(conv2d_s8_int32, OB_INPUT_S8, OB_OUTPUT_INT32)
+OB_CONV2D(conv2d_s8_float, OB_INPUT_S8, OB_OUTPUT_FLOAT)
+OB_CONV2D(conv2d_s8_bits, OB_INPUT_S8, OB_OUTPUT_BITS)
+OB_CONV2D(conv2d_s8_fused, OB_INPUT_S8, OB_GIVES_FUSED)
+OB_CONV2D(conv2d_s8_both, OB_INPUT_S8, OB_GIVES_BOTH)
 
 /* ---- max_pool2d ------------------------------------------------------------------------------------------------- */
 bool ob_op_max_pool2d(ob_frame *f, const uint64_t *stack, ob_handle *out) {

@@ -69,39 +69,48 @@ bool ob_op_unpack_weights(ob_frame *f, const uint64_t *stack, ob_handle *out) {
 }
 
 /* ---- dense ------------------------------------------------------------------------------------------------------ */
-static bool dense(ob_frame *f, const uint64_t *stack, ob_handle *out, bool u8, int32_t gives) {
+static bool dense(ob_frame *f, const uint64_t *stack, ob_handle *out, ob_input input, int32_t gives) {
+    static const struct {
+        ob_status (*run)(const ob_dense_call *);
+        size_t (*workspace)(int64_t, int64_t, int64_t, int32_t);
+    } of[] = {
+        {ob_dense, ob_dense_workspace}, {ob_dense_u8, ob_dense_u8_workspace}, {ob_dense_s8, ob_dense_s8_workspace}};
     ob_view x, weights;
     ob_epilogue epilogue;
     ob_dense_call call = {.n = (int64_t)stack[2], .k = (int64_t)stack[3], .epilogue = &epilogue};
     if (!ob_look(f, stack[1], "weights", OB_DTYPE_uint8, &weights) || !handle_fits(f, &weights, call.n, call.k) ||
-        !ob_look(f, stack[0], "x", u8 ? OB_DTYPE_uint8 : OB_DTYPE_int64, &x))
+        !ob_look(f, stack[0], "x", ob_input_dtype(input), &x))
         return false;
-    if (u8 && x.last != call.k)
+    if (input && x.last != call.k)
         return ob_fail(f, "x has shape %s; expected (..., k) with k=%" PRId64, OB_SHAPE(&x), call.k);
-    if (!u8 && !words_fit(f, &x, "x", call.k)) return false;
+    if (!input && !words_fit(f, &x, "x", call.k)) return false;
     if (!ob_epilogue_of(f, stack + 4, gives, x.dims, x.sizes, call.n, &epilogue, out, &call.out)) return false;
     call.m = x.numel / x.last;
     if (!call.m) return true;
     call.x = x.data, call.weights = weights.data, call.weights_bytes = (size_t)weights.last;
     if (!ob_follow_torch_threads(f)) return false;
-    call.workspace_bytes = (u8 ? ob_dense_u8_workspace : ob_dense_workspace)(call.m, call.n, call.k, ob_get_threads());
-    return ob_scratch(f, call.workspace_bytes, &call.workspace) &&
-           ob_library_did(f, (u8 ? ob_dense_u8 : ob_dense)(&call));
+    call.workspace_bytes = of[input].workspace(call.m, call.n, call.k, ob_get_threads());
+    return ob_scratch(f, call.workspace_bytes, &call.workspace) && ob_library_did(f, of[input].run(&call));
 }
-#define OB_DENSE(name, u8, gives)                                           \
+#define OB_DENSE(name, input, gives)                                        \
     bool ob_op_##name(ob_frame *f, const uint64_t *stack, ob_handle *out) { \
-        return dense(f, stack, out, u8, gives);                             \
+        return dense(f, stack, out, input, gives);                          \
     }
-OB_DENSE(dense_int32, false, OB_OUTPUT_INT32)
-OB_DENSE(dense_float, false, OB_OUTPUT_FLOAT)
-OB_DENSE(dense_bits, false, OB_OUTPUT_BITS)
-OB_DENSE(dense_fused, false, OB_GIVES_FUSED)
-OB_DENSE(dense_both, false, OB_GIVES_BOTH)
-OB_DENSE(dense_u8_int32, true, OB_OUTPUT_INT32)
-OB_DENSE(dense_u8_float, true, OB_OUTPUT_FLOAT)
-OB_DENSE(dense_u8_bits, true, OB_OUTPUT_BITS)
-OB_DENSE(dense_u8_fused, true, OB_GIVES_FUSED)
-OB_DENSE(dense_u8_both, true, OB_GIVES_BOTH)
+OB_DENSE(dense_int32, OB_INPUT_WORDS, OB_OUTPUT_INT32)
+OB_DENSE(dense_float, OB_INPUT_WORDS, OB_OUTPUT_FLOAT)
+OB_DENSE(dense_bits, OB_INPUT_WORDS, OB_OUTPUT_BITS)
+OB_DENSE(dense_fused, OB_INPUT_WORDS, OB_GIVES_FUSED)
+OB_DENSE(dense_both, OB_INPUT_WORDS, OB_GIVES_BOTH)
+OB_DENSE(dense_u8_int32, OB_INPUT_U8, OB_OUTPUT_INT32)
+OB_DENSE(dense_u8_float, OB_INPUT_U8, OB_OUTPUT_FLOAT)
+OB_DENSE(dense_u8_bits, OB_INPUT_U8, OB_OUTPUT_BITS)
+OB_DENSE(dense_u8_fused, OB_INPUT_U8, OB_GIVES_FUSED)
+OB_DENSE(dense_u8_both, OB_INPUT_U8, OB_GIVES_BOTH)
+OB_DENSE(dense_s8_int32, OB_INPUT_S8, OB_OUTPUT_INT32)
+OB_DENSE(dense_s8_float, OB_INPUT_S8, OB_OUTPUT_FLOAT)
+OB_DENSE(dense_s8_bits, OB_INPUT_S8, OB_OUTPUT_BITS)
+OB_DENSE(dense_s8_fused, OB_INPUT_S8, OB_GIVES_FUSED)
+OB_DENSE(dense_s8_both, OB_INPUT_S8, OB_GIVES_BOTH)
 
 /* ---- the boxed kernels and their registration ------------------------------------------------------------------- */
 /* Notes the tensors of a list, which the kernel owns too; those of a list that is too long are deleted at once. */

@@ -12,7 +12,7 @@ import torch
 from onnx import helper, numpy_helper
 
 from onebit import bits, ops
-from onebit.bits import _reference, _reference_conv
+from onebit.bits import _reference, _reference_conv, _reference_s8
 from onebit.bits._window import Padding, Window
 from onebit.export._functions import IR_VERSION, OPSET, functions
 from onebit.export._operators import DOMAIN, DOMAIN_VERSION, OPERATORS, Operator
@@ -66,7 +66,9 @@ def operands(operator: Operator, lead: tuple[int, ...], n: int, k: int):
     generator = torch.Generator().manual_seed(n * 1000 + k)
     w = bits.pack(torch.rand(n, k, generator=generator) - 0.5)
     x: torch.Tensor | bits.Packed = torch.randint(0, 256, (*lead, k), generator=generator, dtype=torch.uint8)
-    if not operator.is_u8:
+    if operator.is_s8:
+        x = x.view(torch.int8)
+    if not operator.takes_bytes:
         x = bits.pack(torch.rand(*lead, k, generator=generator) - 0.5)
     threshold = torch.randint(-6, 7, (n,), generator=generator, dtype=torch.int32)
     direction = torch.where(torch.arange(n) % 2 == 0, 1, -1).to(torch.int8)
@@ -109,10 +111,11 @@ def compare(operator: Operator, x, w, lead: tuple[int, ...], reference, level, m
 
 def check_dense(operator: Operator, lead: tuple[int, ...], n: int, k: int, level=LEVELS[-1]) -> None:
     x, w, channels = operands(operator, lead, n, k)
+    reference = _reference_s8 if operator.is_s8 else _reference
     if operator.has_steps:
-        compare(operator, x, w, lead, _reference, level, n=n, k=k)
+        compare(operator, x, w, lead, reference, level, n=n, k=k)
         return
-    expected = getattr(_reference, operator.torch_name)(x, w, *channels)
+    expected = getattr(reference, operator.torch_name)(x, w, *channels)
     expected = as_bytes(expected) if isinstance(expected, bits.Packed) else expected.numpy()
     constants = {"weights": handle_of(w, {"k": k})} | {
         name: value.numpy() for name, value in zip(operator.constants, channels, strict=True)
@@ -211,14 +214,15 @@ def check_conv(operator: Operator, case: str, pad: int, level=LEVELS[-1]) -> Non
     window, image, c, n, groups = WINDOWS[case]
     x, _, channels = operands(operator, image, n, c)
     w = bits.pack(torch.randn(n, *window.kernel, c // groups, generator=torch.Generator().manual_seed(n)))
-    moved = {"multiplier": 2, "offset": -255} if operator.is_u8 else {}
+    moved = {"multiplier": 2, "offset": 1 if operator.is_s8 else -255} if operator.takes_bytes else {}
     lists = {name: list(getattr(window, name)) for name in ("kernel", "stride", "padding", "dilation")}
     sizes = {"n": n, "c": c, **lists, "groups": groups, "pad_value": pad, **moved}
+    reference = _reference_s8 if operator.is_s8 else _reference_conv
     if operator.has_steps:
         lead = (image[0], *window.output("test", *image[1:]))
-        compare(operator, x, w, lead, _reference_conv, level, (window, groups, pad, *moved.values()), **sizes)
+        compare(operator, x, w, lead, reference, level, (window, groups, pad, *moved.values()), **sizes)
         return
-    expected = getattr(_reference_conv, operator.torch_name)(x, w, window, groups, pad, *moved.values(), *channels)
+    expected = getattr(reference, operator.torch_name)(x, w, window, groups, pad, *moved.values(), *channels)
     expected = as_bytes(expected) if isinstance(expected, bits.Packed) else expected.numpy()
     names = zip(operator.constants, channels, strict=True)
     constants = {"weights": handle_of(w, {"c": c, "groups": groups, "kernel": window.kernel})} | {

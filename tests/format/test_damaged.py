@@ -236,7 +236,7 @@ def test_an_input_of_another_type_is_refused(path):
     def change(model):
         model.graph.input[0].type.tensor_type.elem_type = onnx.TensorProto.DOUBLE
 
-    broken(path, change, "expected uint8 or float32")
+    broken(path, change, "expected uint8, int8 or float32")
 
 
 @pytest.mark.parametrize("name", ["class", "forward", "graph", "a b; import os", "\u00e9t\u00e9", "0", "training", "x"])

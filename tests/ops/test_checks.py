@@ -12,7 +12,7 @@ from onebit.ops import _front_door, native
 from onebit.ops._checks import refuse_devices
 
 N, K = 70, 130
-DENSE = [f"{family}_{output}" for family in ("dense", "dense_u8") for output in ("int32", "float", "bits")]
+DENSE = [f"{family}_{output}" for family in ("dense", "dense_u8", "dense_s8") for output in ("int32", "float", "bits")]
 CHANNELS = {"scale": torch.float32, "bias": torch.float32, "threshold": torch.int32, "direction": torch.int8}
 
 
@@ -24,7 +24,7 @@ def good(name: str) -> dict[str, object]:
     handle = {"weights": ops.pack_weights(rows, K), "n": N, "k": K}
     if name == "unpack_weights":
         return handle
-    x = torch.ones(3, K, dtype=torch.uint8) if "u8" in name else words
+    x = torch.ones(3, K, dtype=torch.uint8 if "u8" in name else torch.int8) if "8" in name else words
     names = {"float": ("scale", "bias"), "bits": ("threshold", "direction")}.get(name.split("_")[-1], ())
     return {"x": x, **handle, **{channel: torch.ones(N, dtype=CHANNELS[channel]) for channel in names}}
 
@@ -54,7 +54,7 @@ def cases():
         yield name, "k", -1, OptionError, "k is -1", "k is -1"
         yield name, "n", N + 8, ShapeError, f"n={N + 8}", f"n={N + 8}"
     for name in DENSE:
-        last = K if "u8" in name else 3
+        last = K if "8" in name else 3
         other = torch.ones(3, last)
         yield name, "x", other, DtypeError, "x has dtype torch.float32", "x has dtype float32"
         yield name, "x", good(name)["x"][:, 1:], ShapeError, f"x has shape (3, {last - 1})", f"(3, {last - 1})"
@@ -87,7 +87,7 @@ def to_meta(value: object) -> object:
     return value.to("meta") if isinstance(value, torch.Tensor) else value
 
 
-@pytest.mark.parametrize("name", ["dense_bits", "dense_u8_bits"])
+@pytest.mark.parametrize("name", ["dense_bits", "dense_u8_bits", "dense_s8_bits"])
 @pytest.mark.parametrize("value", [0, 2, -128])
 def test_a_direction_other_than_plus_or_minus_one_is_refused(name, value):
     arguments = good(name)

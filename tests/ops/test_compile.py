@@ -12,8 +12,8 @@ from onebit import ops
 from onebit.bits import pack
 
 N, K = 70, 130
-NAMES = ["pack", "unpack", "pack_weights", "unpack_weights"]
-FAMILIES = ("dense", "dense_u8", "conv2d", "conv2d_u8")
+NAMES = ["pack", "pack_nchw", "pack_threshold", "pack_nchw_threshold", "unpack", "pack_weights", "unpack_weights"]
+FAMILIES = ("dense", "dense_u8", "dense_s8", "conv2d", "conv2d_u8", "conv2d_s8")
 NAMES += [f"{family}_{output}" for family in FAMILIES for output in ("int32", "float", "bits", "fused", "both")]
 NAMES += ["pack_conv_weights", "unpack_conv_weights", "max_pool2d"]
 
@@ -23,11 +23,17 @@ def arguments(name: str) -> tuple[object, ...]:
     weights = (ops.pack_weights(rows, K), N, K)
     if "conv" in name or "pool" in name:
         return conv_arguments(name)
-    plain = {"pack": (x,), "unpack": (pack(x).words, K), "pack_weights": (rows, K), "unpack_weights": weights}
+    if name.startswith("pack") and name != "pack_weights":
+        c = x.shape[1 if "nchw" in name else -1]
+        return (x, torch.randn(c), torch.ones(c, dtype=torch.int8)) if "threshold" in name else (x,)
+    plain = {"unpack": (pack(x).words, K), "pack_weights": (rows, K), "unpack_weights": weights}
     if name in plain:
         return plain[name]
-    operand = torch.randint(0, 256, x.shape, dtype=torch.uint8) if "u8" in name else pack(x).words
-    return (operand, *weights, *epilogue(name))
+    return (some_bytes(name, x.shape) if "8" in name else pack(x).words, *weights, *epilogue(name))
+
+
+def some_bytes(name: str, shape: tuple[int, ...]) -> torch.Tensor:
+    return torch.randint(0, 256, shape, dtype=torch.uint8).view(torch.uint8 if "u8" in name else torch.int8)
 
 
 def epilogue(name: str) -> tuple[object, ...]:
@@ -51,10 +57,9 @@ def conv_arguments(name: str) -> tuple[object, ...]:
     if "weights" in name:
         return (weights, N, K, 2, [3, 2]) if name.startswith("un") else (rows, K, 2, [3, 2])
     sizes = (N, K, [3, 2], [2, 1], [1, 2, 0, 1], [1, 2], 2, -1)
-    if "u8" not in name:
+    if "8" not in name:
         return (x, weights, *sizes, *epilogue(name))
-    pixels = torch.randint(0, 256, (2, 7, 6, K), dtype=torch.uint8)
-    return (pixels, weights, *sizes, 2, -255, *epilogue(name))
+    return (some_bytes(name, (2, 7, 6, K)), weights, *sizes, 2, -255, *epilogue(name))
 
 
 class Net(torch.nn.Module):

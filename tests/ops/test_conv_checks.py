@@ -11,14 +11,16 @@ from onebit.bits import pack
 from onebit.ops import _front_door
 
 N, C = 70, 130
-CONV = [f"{family}_{output}" for family in ("conv2d", "conv2d_u8") for output in ("int32", "float", "bits")]
+CONV = [
+    f"{family}_{output}" for family in ("conv2d", "conv2d_u8", "conv2d_s8") for output in ("int32", "float", "bits")
+]
 CHANNELS = {"scale": torch.float32, "bias": torch.float32, "threshold": torch.int32, "direction": torch.int8}
 
 
 def good(name: str) -> dict[str, object]:
     """Arguments that the operator takes, by name."""
-    pixels = "u8" in name
-    x = torch.ones(2, 5, 4, C, dtype=torch.uint8) if pixels else pack(torch.ones(2, 5, 4, C)).words
+    pixels, dtype = "8" in name, torch.uint8 if "u8" in name else torch.int8
+    x = torch.ones(2, 5, 4, C, dtype=dtype) if pixels else pack(torch.ones(2, 5, 4, C)).words
     handle = ops.pack_conv_weights(pack(torch.ones(N, 3, 3, C // 2)).words, C, 2, [3, 3])
     sizes = {"n": N, "c": C, "kernel": [3, 3], "stride": [1, 1], "padding": [0, 0, 0, 0], "dilation": [1, 1]}
     moved = {"multiplier": 2, "offset": -255} if pixels else {}
@@ -57,7 +59,7 @@ def cases():
         yield name, "dilation", [0, 1], OptionError, "dilation is [0, 1]"
         yield name, "dilation", [3, 1], ShapeError, "covers 7 x 3"
         yield name, "pad_value", 2, OptionError, "pad_value is 2; expected 0 (as torch pads), +1 or -1"
-        if "u8" in name:
+        if "8" in name:
             yield name, "offset", 2**31 - 1, OptionError, "fits in 32 bits"
         for channel in (key for key in CHANNELS if key in good(name)):
             right = good(name)[channel]

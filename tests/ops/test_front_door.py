@@ -22,7 +22,7 @@ SCHEMAS = {
 }
 STEPS = "Tensor scale, Tensor bias, Tensor[] activation, Tensor[] residual, bool residual_last"
 SIGNS = ", Tensor threshold, Tensor direction"
-for family in ("dense", "dense_u8"):
+for family in ("dense", "dense_u8", "dense_s8"):
     sizes = f"onebit::{family}_{{}}(Tensor x, Tensor weights, int n, int k"
     SCHEMAS[f"{family}_int32"] = sizes.format("int32") + ") -> Tensor"
     SCHEMAS[f"{family}_float"] = sizes.format("float") + ", Tensor scale, Tensor bias) -> Tensor"
@@ -30,7 +30,8 @@ for family in ("dense", "dense_u8"):
     SCHEMAS[f"{family}_fused"] = sizes.format("fused") + f", {STEPS}) -> Tensor"
     SCHEMAS[f"{family}_both"] = sizes.format("both") + f", {STEPS}{SIGNS}) -> (Tensor, Tensor)"
 CONV = "Tensor x, Tensor weights, int n, int c, int[] kernel, int[] stride, int[] padding, int[] dilation, int groups"
-for family, extra in (("conv2d", ", int pad_value"), ("conv2d_u8", ", int pad_value, int multiplier, int offset")):
+MOVED = ", int pad_value, int multiplier, int offset"
+for family, extra in (("conv2d", ", int pad_value"), ("conv2d_u8", MOVED), ("conv2d_s8", MOVED)):
     for output, tensors in (("int32", ""), ("float", "scale bias"), ("bits", "threshold direction")):
         channels = "".join(f", Tensor {name}" for name in tensors.split())
         SCHEMAS[f"{family}_{output}"] = f"onebit::{family}_{output}({CONV}{extra}{channels}) -> Tensor"

@@ -1,4 +1,4 @@
-"""Every form of pack as a packed model: torch, ONNX Runtime with our kernels, ONNX Runtime with the definitions."""
+"""Every form of pack, and first layers on signed bytes: torch, and ONNX Runtime with our kernels and without."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ import torch
 from torch import fx, nn
 
 from onebit import bits, load
+from onebit.bits import _reference_s8
+from onebit.bits._window import Padding, Window
 from onebit.export._operators import OPERATORS
+from onebit.ops import pack_conv_weights, pack_weights
 from onebit.runtime import InputSpec, OrtSession, PackedModel
 
 C = 70
@@ -58,3 +61,37 @@ def test_a_saved_pack_gives_the_same_signs_everywhere(name, dtype, batch, tmp_pa
     assert operator.onnx_name not in bare.executed()
     for run in (packed, load(tmp_path / "model.onnx"), ours, bare):
         assert torch.equal(run(x), expected)
+
+
+@pytest.mark.parametrize("batch", [0, 1, 5])
+def test_a_saved_network_on_signed_bytes_gives_the_same_sums_everywhere(batch, tmp_path):
+    """int8 (N, 3, 4, 5) -> conv2d_s8_bits -> dense; and its flattened input -> dense_s8 beside it."""
+    generator, root, graph = torch.Generator().manual_seed(0), nn.Module(), fx.Graph()
+    x = graph.placeholder("x")
+    conv, dense = torch.randn(70, 3, 3, 5, generator=generator), torch.randn(8, 60, generator=generator)
+    root.register_buffer("w0", pack_conv_weights(bits.pack(conv).words, 5, 1, [3, 3]))
+    root.register_buffer("w1", pack_weights(bits.pack(dense).words, 60))
+    root.register_buffer("threshold", torch.randint(-99, 99, (70,), generator=generator, dtype=torch.int32))
+    root.register_buffer("direction", torch.where(torch.arange(70) % 2 == 0, 1, -1).to(torch.int8))
+    sizes = (70, 5, [3, 3], [1, 1], [1, 1, 1, 1], [1, 1], 1, -1, 2, 1)
+    channels = (graph.get_attr("threshold"), graph.get_attr("direction"))
+    words = graph.call_function(torch.ops.onebit.conv2d_s8_bits.default, (x, graph.get_attr("w0"), *sizes, *channels))
+    signs = graph.call_function(torch.ops.onebit.unpack.default, (words, 70))
+    row = graph.call_function(torch.ops.aten.reshape.default, (x, [-1, 60]))
+    sums = graph.call_function(torch.ops.onebit.dense_s8_int32.default, (row, graph.get_attr("w1"), 8, 60))
+    floats = graph.call_function(torch.ops.aten.to.dtype, (sums, torch.float32))
+    wide = graph.call_function(torch.ops.aten.reshape.default, (floats, [-1, 8, 1, 1]))
+    flat = graph.call_function(torch.ops.aten.reshape.default, (signs, [-1, 1, 1, 840]))
+    graph.output(graph.call_function(torch.ops.aten.add.Tensor, (wide, flat)))
+    packed = PackedModel(fx.GraphModule(root, graph), InputSpec((None, 3, 4, 5), torch.int8))
+    assert [layer.bits_in for layer in packed.layers()] == ["s8", "1", "s8"]
+    packed.save(tmp_path / "model.onnx")
+    given = torch.randint(-128, 128, (batch, 3, 4, 5), generator=generator).to(torch.int8)
+    window = Window((3, 3), padding=Padding(1, 1, 1, 1))
+    bits_out = _reference_s8.conv2d_s8_bits(given, bits.pack(conv), window, 1, -1, 2, 1, root.threshold, root.direction)
+    total = _reference_s8.dense_s8_int32(given.reshape(-1, 60), bits.pack(dense)).float()
+    expected = total.reshape(-1, 8, 1, 1) + bits.unpack(bits_out).reshape(-1, 1, 1, 840)
+    ours, bare = OrtSession(tmp_path / "model.onnx"), OrtSession(tmp_path / "model.onnx", native=False)
+    assert {"Conv2dS8Bits", "DenseS8Int32"} <= set(ours.executed())
+    for run in (packed, load(tmp_path / "model.onnx"), ours, bare):
+        assert torch.equal(run(given), expected)

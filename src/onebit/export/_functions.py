@@ -39,7 +39,7 @@ def function(operator: Operator) -> onnx.FunctionProto:
         body.nodes,
         [helper.make_opsetid("", OPSET)],
         list(operator.attributes),
-        doc_string=_DOC[operator.row] + _epilogue_doc(operator),
+        doc_string=_DOC[operator.family] + _epilogue_doc(operator),
     )
 
 
@@ -49,9 +49,11 @@ _DOC = {
     "unpack": "bytes (..., 8 * ceil(k / 64)) -> float (..., k) of -1 (bit 1) and +1 (bit 0).",
     "dense": "y[..., j] = sum over k of x[..., k] * w[j, k], both -1 or +1, packed; exact int32.",
     "dense_u8": "y[..., j] = sum over k of x[..., k] * w[j, k], x in 0..255, w -1 or +1, packed; exact int32.",
+    "dense_s8": "y[..., j] = sum over k of x[..., k] * w[j, k], x in -128..127, w -1 or +1, packed; exact int32.",
     "conv2d": "y[b, i, j, o] = sum over taps and channels of the group of x * w, all -1 or +1, packed, NHWC and OHWI; "
     "a padded place holds pad_value; exact int32. padding is top, bottom, left, right.",
     "conv2d_u8": "As Conv2d for x in 0..255, which stands for multiplier * x + offset; pad_value is not scaled.",
+    "conv2d_s8": "As Conv2d for x in -128..127, which stands for multiplier * x + offset; pad_value is not scaled.",
     "max_pool2d": "bytes (N, H, W, 8 * ceil(c / 64)): the greatest of -1 and +1 under the window, the smallest in "
     "channels whose bit in minimum is 1; padded places never win. padding is top, bottom, left, right.",
 }
@@ -117,10 +119,18 @@ def _unpack_body(body: Body) -> None:
     body.add("Sub", body.constant(1, np.float32), twice, name="y")
 
 
+def _bytes(body: Body, operator: Operator) -> tuple[str, str]:
+    """The input as uint8 and its zero point: 128 for signed bytes, whose integer operators are not everywhere."""
+    if not operator.is_s8:
+        return "x", body.constant(0, np.uint8)
+    moved = body.add("Add", body.add("Cast", "x", to=onnx.TensorProto.INT32), body.constant(128, np.int32))
+    return body.add("Cast", moved, to=onnx.TensorProto.UINT8), body.constant(128, np.uint8)
+
+
 def _dense_body(body: Body, operator: Operator) -> None:
     """MatMulInteger adds in int32, so it is exact for every k that the operator takes (255 * k < 2^31)."""
     k, one = body.attribute("k"), body.constant(1, np.uint8)
-    x, x_zero = ("x", body.constant(0, np.uint8)) if operator.is_u8 else (signs_of(body, "x", k), one)
+    x, x_zero = _bytes(body, operator) if operator.takes_bytes else (signs_of(body, "x", k), one)
     # int8 on the right is ONNX Runtime's fastest pair (2.4 times uint8 on a VNNI machine). It cannot saturate where
     # pairs of products are added in int16: 2 * 255 * 2 < 2^15.
     signs = body.add("Cast", signs_of(body, dense_rows(body, k), k), to=onnx.TensorProto.INT8)
@@ -196,8 +206,8 @@ def _convolved(body: Body, image: str, w: str, zero: str) -> str:
 def _conv2d_body(body: Body, operator: Operator) -> None:
     """Signs are 0 and 2 with zero point 1, so that a padded place can hold -1, 0 or +1 as 0, 1 or 2."""
     w = conv_signs(body)
-    if operator.is_u8:
-        _epilogue(body, operator, _pixel_sums(body, w))
+    if operator.takes_bytes:
+        _epilogue(body, operator, _byte_sums(body, operator, w))
         return
     one = body.constant(1, np.int64)
     level = body.add("Cast", body.add("Add", body.attribute("pad_value"), one), to=onnx.TensorProto.UINT8)
@@ -206,19 +216,22 @@ def _conv2d_body(body: Body, operator: Operator) -> None:
     _epilogue(body, operator, _convolved(body, image, w, body.constant(1, np.uint8)))
 
 
-def _pixel_sums(body: Body, w: str) -> str:
+def _byte_sums(body: Body, operator: Operator, w: str) -> str:
     """multiplier * (p * w) + (offset - pad_value) * (inside * w) + pad_value * (1 * w), `*` within brackets a sum.
 
     p is 0 and `inside` is 0 on the padding. The last two sums are the same for every picture: a batch of 1.
+    Signed bytes are p - 128, so 128 * multiplier leaves the offset.
     """
     zero, one = body.constant(0, np.uint8), body.constant(1, np.uint8)
     shape = body.add("Concat", body.constant([1], np.int64), body.add("Shape", "x", start=1), axis=0)
     inside = body.add("Expand", one, shape)
-    maps = [_padded(body, "x", zero), _padded(body, inside, zero), _padded(body, inside, one)]
+    maps = [_padded(body, _bytes(body, operator)[0], zero), _padded(body, inside, zero), _padded(body, inside, one)]
     m, offset, pad = (
         body.add("Cast", body.attribute(name), to=onnx.TensorProto.INT32)
         for name in ("multiplier", "offset", "pad_value")
     )
+    if operator.is_s8:
+        offset = body.add("Sub", offset, body.add("Mul", m, body.constant(128, np.int32)))
     factors = m, body.add("Sub", offset, pad), pad
     pixels, within, everywhere = (
         body.add("Mul", factor, _convolved(body, image, w, zero)) for factor, image in zip(factors, maps, strict=True)

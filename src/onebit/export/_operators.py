@@ -65,9 +65,19 @@ class Operator:
         return self.is_dense or self.is_conv
 
     @property
-    def is_u8(self) -> bool:
-        """True if its input is uint8 pixels, not packed bits."""
+    def takes_bytes(self) -> bool:
+        """True if its input is bytes, not packed bits: uint8 pixels, or int8 if `is_s8`."""
         return self.row.endswith("_u8")
+
+    @property
+    def is_s8(self) -> bool:
+        """True if its input is int8; it runs on the kernels of uint8."""
+        return "_s8_" in self.torch_name
+
+    @property
+    def family(self) -> str:
+        """What its outputs share: "pack", "dense", "dense_u8", "dense_s8", "conv2d", ..."""
+        return self.row.replace("_u8", "_s8") if self.is_s8 else self.row
 
     @property
     def is_compared(self) -> bool:
@@ -82,7 +92,7 @@ class Operator:
     @property
     def takes_words(self) -> bool:
         """True if its input is packed."""
-        return self.row in ("unpack", "max_pool2d") or (self.has_weights and not self.is_u8)
+        return self.row in ("unpack", "max_pool2d") or (self.has_weights and not self.takes_bytes)
 
     @property
     def gives_words(self) -> bool:
@@ -142,11 +152,11 @@ class Operator:
 
 def _with_steps(family: str, name: str) -> tuple[Operator, ...]:
     """fused and both of a family, one for each sequence of steps; without steps, fused is the float operator."""
-    found = []
+    found, row = [], family.replace("_s8", "_u8")
     for steps in _STEPS:
         spelled = f"{name}Float{''.join(map(str.title, steps))}"
-        found += [Operator(f"{family}_fused", spelled, family, "fused", steps)] if steps else []
-        found += [Operator(f"{family}_both", f"{spelled}Bits", family, "both", steps)]
+        found += [Operator(f"{family}_fused", spelled, row, "fused", steps)] if steps else []
+        found += [Operator(f"{family}_both", f"{spelled}Bits", row, "both", steps)]
     return tuple(found)
 
 
@@ -162,16 +172,24 @@ OPERATORS = (
     Operator("dense_u8_int32", "DenseU8Int32", "dense_u8", "int32"),
     Operator("dense_u8_float", "DenseU8Float", "dense_u8", "float"),
     Operator("dense_u8_bits", "DenseU8Bits", "dense_u8", "bits"),
+    Operator("dense_s8_int32", "DenseS8Int32", "dense_u8", "int32"),
+    Operator("dense_s8_float", "DenseS8Float", "dense_u8", "float"),
+    Operator("dense_s8_bits", "DenseS8Bits", "dense_u8", "bits"),
     Operator("conv2d_int32", "Conv2dInt32", "conv2d", "int32"),
     Operator("conv2d_float", "Conv2dFloat", "conv2d", "float"),
     Operator("conv2d_bits", "Conv2dBits", "conv2d", "bits"),
     Operator("conv2d_u8_int32", "Conv2dU8Int32", "conv2d_u8", "int32"),
     Operator("conv2d_u8_float", "Conv2dU8Float", "conv2d_u8", "float"),
     Operator("conv2d_u8_bits", "Conv2dU8Bits", "conv2d_u8", "bits"),
+    Operator("conv2d_s8_int32", "Conv2dS8Int32", "conv2d_u8", "int32"),
+    Operator("conv2d_s8_float", "Conv2dS8Float", "conv2d_u8", "float"),
+    Operator("conv2d_s8_bits", "Conv2dS8Bits", "conv2d_u8", "bits"),
     *_with_steps("dense", "Dense"),
     *_with_steps("dense_u8", "DenseU8"),
+    *_with_steps("dense_s8", "DenseS8"),
     *_with_steps("conv2d", "Conv2d"),
     *_with_steps("conv2d_u8", "Conv2dU8"),
+    *_with_steps("conv2d_s8", "Conv2dS8"),
     Operator("max_pool2d", "MaxPool2d", "max_pool2d"),
 )
 BY_TARGET = {operator.target: operator for operator in OPERATORS}  # any of those that differ in their steps

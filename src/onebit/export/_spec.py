@@ -9,12 +9,12 @@ from torch import Tensor
 
 from onebit._errors import DtypeError, OptionError, ShapeError
 
-INPUT_DTYPES = (torch.uint8, torch.float32)
+INPUT_DTYPES = (torch.uint8, torch.int8, torch.float32)
 
 
 @dataclass(frozen=True)
 class InputSpec:
-    """Shape with None for the free batch dimension 0, and dtype (torch.uint8 or torch.float32)."""
+    """Shape with None for the free batch dimension 0, and dtype (torch.uint8, torch.int8 or torch.float32)."""
 
     shape: tuple[int | None, ...]
     dtype: torch.dtype
@@ -26,7 +26,9 @@ class InputSpec:
                 f"InputSpec(shape={self.shape}): expected None (the batch) first, then positive sizes: (None, 784)."
             )
         if self.dtype not in INPUT_DTYPES:
-            raise OptionError(f"InputSpec(dtype={self.dtype}): expected torch.uint8 (pixels) or torch.float32.")
+            raise OptionError(
+                f"InputSpec(dtype={self.dtype}): expected torch.uint8 (pixels), torch.int8 or torch.float32."
+            )
 
     def __str__(self) -> str:
         return f"({', '.join('N' if d is None else str(d) for d in self.shape)}) {str(self.dtype).split('.')[1]}"

@@ -9,6 +9,11 @@ from onebit.ops._conv2d import conv2d_both as conv2d_both
 from onebit.ops._conv2d import conv2d_float as conv2d_float
 from onebit.ops._conv2d import conv2d_fused as conv2d_fused
 from onebit.ops._conv2d import conv2d_int32 as conv2d_int32
+from onebit.ops._conv2d_s8 import conv2d_s8_bits as conv2d_s8_bits
+from onebit.ops._conv2d_s8 import conv2d_s8_both as conv2d_s8_both
+from onebit.ops._conv2d_s8 import conv2d_s8_float as conv2d_s8_float
+from onebit.ops._conv2d_s8 import conv2d_s8_fused as conv2d_s8_fused
+from onebit.ops._conv2d_s8 import conv2d_s8_int32 as conv2d_s8_int32
 from onebit.ops._conv2d_u8 import conv2d_u8_bits as conv2d_u8_bits
 from onebit.ops._conv2d_u8 import conv2d_u8_both as conv2d_u8_both
 from onebit.ops._conv2d_u8 import conv2d_u8_float as conv2d_u8_float
@@ -21,6 +26,11 @@ from onebit.ops._dense import dense_both as dense_both
 from onebit.ops._dense import dense_float as dense_float
 from onebit.ops._dense import dense_fused as dense_fused
 from onebit.ops._dense import dense_int32 as dense_int32
+from onebit.ops._dense_s8 import dense_s8_bits as dense_s8_bits
+from onebit.ops._dense_s8 import dense_s8_both as dense_s8_both
+from onebit.ops._dense_s8 import dense_s8_float as dense_s8_float
+from onebit.ops._dense_s8 import dense_s8_fused as dense_s8_fused
+from onebit.ops._dense_s8 import dense_s8_int32 as dense_s8_int32
 from onebit.ops._dense_u8 import dense_u8_bits as dense_u8_bits
 from onebit.ops._dense_u8 import dense_u8_both as dense_u8_both
 from onebit.ops._dense_u8 import dense_u8_float as dense_u8_float

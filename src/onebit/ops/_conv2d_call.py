@@ -48,6 +48,14 @@ PIXELS = Input(
     function="ob_conv2d_u8",
     extra=("multiplier", "offset"),
 )
+SIGNED_BYTES = Input(
+    dtype=torch.int8,
+    columns=lambda c: c,
+    meaning="c values",
+    hint="Values from 0 to 255 go into conv2d_u8_*.",
+    function="ob_conv2d_s8",
+    extra=("multiplier", "offset"),
+)
 
 
 @dataclass(frozen=True)
@@ -80,7 +88,7 @@ class Conv2d:
         n, c, kernel, stride, padding, dilation, *more = rest
         integers, epilogue = more[: 2 + len(self.input.extra)], more[2 + len(self.input.extra) :]
         conv = Conv(n, c, Window.of(self.op, kernel, stride, padding, dilation), *integers)
-        conv.check(self.op, pixels=bool(self.input.extra))
+        conv.check(self.op, None if self.input.dtype == torch.int64 else self.input.dtype)
         return conv, epilogue
 
     def fake(self, x: Tensor, weights: Tensor, *rest: Any) -> Result:

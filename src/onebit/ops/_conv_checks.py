@@ -36,14 +36,15 @@ class Conv(NamedTuple):
         """Terms of each sum."""
         return self.window.taps * (self.c // self.groups)
 
-    def check(self, op: str, *, pixels: bool) -> None:
-        """OptionError for values that no convolution can have."""
+    def check(self, op: str, values: torch.dtype | None) -> None:
+        """OptionError for values that no convolution can have; values: the bytes that x holds, None for bits."""
         check_channels(op, self.n, self.c, self.groups)
         if self.pad_value not in PAD_VALUES:
             raise OptionError(f"{op}: pad_value is {self.pad_value}; expected 0 (as torch pads), +1 or -1.")
-        if not pixels:
+        if values is None:
             return
-        largest = max(abs(self.offset), abs(255 * self.multiplier + self.offset), abs(self.pad_value))
+        ends = (torch.iinfo(values).min, torch.iinfo(values).max)
+        largest = max(*(abs(end * self.multiplier + self.offset) for end in ends), abs(self.pad_value))
         if largest * self.k > _INT32_MAX:
             raise OptionError(
                 f"{op}: {self.k} terms up to {largest} (multiplier {self.multiplier}, offset {self.offset}) can sum to "

@@ -46,6 +46,14 @@ PIXELS = Input(
     run=lib.ob_dense_u8,
     workspace=lib.ob_dense_u8_workspace,
 )
+SIGNED_BYTES = Input(
+    dtype=torch.int8,
+    columns=lambda k: k,
+    meaning="k values",
+    hint="Values from 0 to 255 go into dense_u8_*.",
+    run=lib.ob_dense_s8,
+    workspace=lib.ob_dense_s8_workspace,
+)
 
 
 @dataclass(frozen=True)

@@ -161,6 +161,8 @@ _FUNCTIONS = {
     "ob_dense": (c_int32, [POINTER(DenseCall)]),
     "ob_dense_u8_workspace": (c_size_t, [c_int64, c_int64, c_int64, c_int32]),
     "ob_dense_u8": (c_int32, [POINTER(DenseCall)]),
+    "ob_dense_s8_workspace": (c_size_t, [c_int64, c_int64, c_int64, c_int32]),
+    "ob_dense_s8": (c_int32, [POINTER(DenseCall)]),
     "ob_conv_weights_bytes": (c_size_t, [c_int64, c_int64, c_int32, Pair]),
     "ob_conv_weights_pack": (c_int32, [c_void_p, c_int64, c_int64, c_int32, Pair, c_void_p, c_size_t]),
     "ob_conv_weights_unpack": (c_int32, [c_void_p, c_size_t, c_int64, c_int64, c_int32, Pair, c_void_p]),
@@ -170,6 +172,8 @@ _FUNCTIONS = {
     "ob_conv2d": (c_int32, [POINTER(ConvCall)]),
     "ob_conv2d_u8_workspace": (c_size_t, [POINTER(ConvCall), c_int32]),
     "ob_conv2d_u8": (c_int32, [POINTER(ConvCall)]),
+    "ob_conv2d_s8_workspace": (c_size_t, [POINTER(ConvCall), c_int32]),
+    "ob_conv2d_s8": (c_int32, [POINTER(ConvCall)]),
     "ob_max_pool2d_output": (c_int32, [POINTER(PoolCall), POINTER(c_int64)]),
     "ob_max_pool2d": (c_int32, [POINTER(PoolCall)]),
 }

@@ -27,7 +27,7 @@ class LayerInfo:
 
     name: where it was in the original network. operator: "dense_bits", ... or "linear" if it stayed float.
     n, k: output channels and terms of each dot product (0 where there is none).
-    bits_in, bits_out: "u8", "1", "i32", "f32", "f32+1".
+    bits_in, bits_out: "u8", "s8", "1", "i32", "f32", "f32+1".
     kernel: instruction set that would run it now, "torch" if float.
     macs: multiply-accumulates per example. weight_bytes: memory that the weights take here.
     note: how exact it is, or why it stayed float.
@@ -153,5 +153,5 @@ def _is_layer(node: fx.Node) -> bool:
 
 
 def _kind(value: Value) -> str:
-    names = {torch.uint8: "u8", torch.int32: "i32", torch.int64: "i64", torch.float32: "f32"}
+    names = {torch.uint8: "u8", torch.int8: "s8", torch.int32: "i32", torch.int64: "i64", torch.float32: "f32"}
     return "1" if value.bits is not None else names.get(value.dtype, str(value.dtype).split(".")[1])

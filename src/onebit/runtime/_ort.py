@@ -17,7 +17,7 @@ from onebit.export._operators import BY_ONNX_NAME
 from onebit.export._spec import InputSpec
 from onebit.ops import native
 
-_DTYPES = {"tensor(uint8)": torch.uint8, "tensor(float)": torch.float32}
+_DTYPES = {"tensor(uint8)": torch.uint8, "tensor(int8)": torch.int8, "tensor(float)": torch.float32}
 FUNCTION_BODY = "function body"
 
 
@@ -87,7 +87,9 @@ class OrtSession:
     def _spec(self) -> InputSpec:
         inputs = self._session.get_inputs()
         if len(inputs) != 1 or inputs[0].type not in _DTYPES:
-            raise FormatError(f"{self._path}: takes {[(i.name, i.type) for i in inputs]}; expected one uint8 or float.")
+            raise FormatError(
+                f"{self._path}: takes {[(i.name, i.type) for i in inputs]}; expected one uint8, int8 or float."
+            )
         sizes = tuple(size if isinstance(size, int) else None for size in inputs[0].shape)
         return InputSpec(sizes, _DTYPES[inputs[0].type])
 

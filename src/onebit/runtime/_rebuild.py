@@ -22,7 +22,11 @@ from onebit.runtime import _float_nodes, _tensors
 from onebit.runtime._model import PackedModel
 
 _SIGNS = ("float_threshold", "direction")
-_INPUT_DTYPES = {onnx.TensorProto.UINT8: torch.uint8, onnx.TensorProto.FLOAT: torch.float32}
+_INPUT_DTYPES = {
+    onnx.TensorProto.UINT8: torch.uint8,
+    onnx.TensorProto.INT8: torch.int8,
+    onnx.TensorProto.FLOAT: torch.float32,
+}
 
 
 def rebuild(data: bytes) -> PackedModel:
@@ -100,7 +104,7 @@ class _Rebuilder:
             raise FormatError(f"has inputs {[value.name for value in inputs]}; expected one tensor.")
         kind = inputs[0].type.tensor_type
         if kind.elem_type not in _INPUT_DTYPES:
-            raise FormatError(f"takes ONNX element type {kind.elem_type}; expected uint8 or float32.")
+            raise FormatError(f"takes ONNX element type {kind.elem_type}; expected uint8, int8 or float32.")
         sizes = [dim.dim_value if dim.HasField("dim_value") else None for dim in kind.shape.dim]
         self._found[inputs[0].name] = self._graph.placeholder("x")
         return InputSpec(tuple(sizes), _INPUT_DTYPES[kind.elem_type])
