@@ -234,35 +234,6 @@ OrtStatus *ob_ort_release(const ort_kernel *kernel, void *memory, OrtStatus *sta
     return status ? status : freed;
 }
 
-static OrtStatus *run_dense(const ort_kernel *kernel, const OrtKernelContext *context, const ob_epilogue *epilogue,
-                            const ort_tensor *x, void *out, const ob_executor *executor) {
-    static const struct {
-        ob_status (*run)(const ob_dense_call *);
-        size_t (*workspace)(int64_t, int64_t, int64_t, int32_t);
-    } of[] = {
-        {ob_dense, ob_dense_workspace}, {ob_dense_u8, ob_dense_u8_workspace}, {ob_dense_s8, ob_dense_s8_workspace}};
-    const ort_family input = kernel->op->family - ORT_DENSE;
-    size_t bytes = of[input].workspace(x->rows, kernel->n, kernel->k, executor->threads);
-    void *memory = NULL;
-    const void *weights = NULL;
-    OrtStatus *status = ob_ort_weights(kernel, context, &weights);
-    if (!status) status = ob_ort_scratch(kernel, bytes, &memory);
-    if (status) return status;
-    ob_dense_call call = {.m = x->rows,
-                          .n = kernel->n,
-                          .k = kernel->k,
-                          .x = x->data,
-                          .weights = weights,
-                          .weights_bytes = kernel->weights_bytes,
-                          .epilogue = epilogue,
-                          .out = out,
-                          .workspace = memory ? ob_ort_align_up(memory) : NULL,
-                          .workspace_bytes = bytes,
-                          .executor = executor};
-    status = ob_ort_refuse_status(kernel, of[input].run(&call));
-    return ob_ort_release(kernel, memory, status);
-}
-
 /* Size of x's and the output's last dimension. */
 static OrtStatus *check_input(const ort_kernel *kernel, const ort_tensor *x, int64_t *last) {
     int packed = kernel->op->family == ORT_UNPACK || kernel->op->family == ORT_DENSE;
@@ -300,5 +271,5 @@ OrtStatus *ORT_CALL ob_ort_compute(void *memory, OrtKernelContext *context) {
     if (status || x.rows == 0) return status;
     if (kernel->op->family == ORT_UNPACK)
         return ob_ort_refuse_status(kernel, ob_unpack_f32(x.data, x.rows, kernel->k, out, &executor));
-    return run_dense(kernel, context, &epilogue, &x, out, &executor);
+    return ob_ort_dense_run(kernel, context, &epilogue, &x, out, &executor);
 }

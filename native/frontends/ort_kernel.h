@@ -71,6 +71,9 @@ OrtStatus *ob_ort_release(const ort_kernel *kernel, void *memory, OrtStatus *sta
 void *ob_ort_align_up(void *memory);
 int64_t ob_ort_packed_bytes(int64_t bits);
 
+/* ort_dense.c */
+OrtStatus *ob_ort_dense_run(const ort_kernel *kernel, const OrtKernelContext *context, const ob_epilogue *epilogue,
+                            const ort_tensor *x, void *out, const ob_executor *executor);
 /* ort_pack.c */
 OrtStatus *ob_ort_pack_run(const ort_kernel *kernel, OrtKernelContext *context, const ort_tensor *x,
                            const ob_executor *executor);
