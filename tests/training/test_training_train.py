@@ -65,7 +65,13 @@ def test_a_run_learns_and_leaves_its_files(tmp_path, recipe, data, capfd):
     assert result.test_accuracy >= 0.9
     files = {file.name for file in (tmp_path / "run").iterdir()}
     checkpoints = {"checkpoint.pt", "checkpoint.previous.pt", "model.safetensors"}
-    assert files == {"recipe.yaml", "metrics.jsonl", "metrics.csv", "curves.png", "tensorboard"} | checkpoints
+    pictures = {"curves.png", "confusion.png"}
+    assert (
+        files
+        == {"recipe.yaml", "metrics.jsonl", "metrics.csv", "report.md", "result.json", "tensorboard"}
+        | pictures
+        | checkpoints
+    )
     assert (tmp_path / "run" / "curves.png").read_bytes().startswith(b"\x89PNG")
     printed = capfd.readouterr()
     assert len(printed.out.splitlines()) == 7  # what starts, and a line for each epoch: nothing else makes noise

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import platform
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -12,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from onebit._errors import OutputError
+from onebit._machine import cpu_name as cpu_name
 
 
 @dataclass(frozen=True)
@@ -52,17 +51,6 @@ class Row:
     def as_dict(self) -> dict[str, Any]:
         """The row as JSON has it."""
         return asdict(self)
-
-
-def cpu_name() -> str:
-    """The processor as its operating system names it: "AMD EPYC, family 26 model 2, 2 CPUs"."""
-    try:
-        facts = dict(re.findall(r"^([\w ]+?)\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE))
-    except OSError:
-        facts = {}
-    name = facts.get("model name", platform.processor() or platform.machine())
-    kind = f", family {facts['cpu family']} model {facts['model']}" if "cpu family" in facts else ""
-    return f"{name}{kind}, {os.cpu_count()} CPUs"
 
 
 def file_name(cpu: str) -> str:

@@ -18,9 +18,9 @@ from typing import NoReturn
 import onebit
 from onebit._errors import OnebitError, OptionError
 from onebit._registry import unknown_name
-from onebit.cli import _bench, _convert, _demo, _doctor, _eval, _summary, _train
+from onebit.cli import _bench, _compare, _convert, _demo, _doctor, _eval, _predict, _summary, _train
 
-COMMANDS = (_demo, _train, _eval, _convert, _summary, _bench, _doctor)
+COMMANDS = (_demo, _train, _eval, _predict, _compare, _convert, _summary, _bench, _doctor)
 
 
 class Parser(argparse.ArgumentParser):

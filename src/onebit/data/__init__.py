@@ -26,6 +26,7 @@ from onebit.data._loader import batches as batches
 from onebit.data._normalise import Normalise as Normalise
 from onebit.data._normalise import Unit as Unit
 from onebit.data._open_set import open_set as open_set
+from onebit.data._picture_file import read_picture as read_picture
 from onebit.data._pictures import Pictures as Pictures
 from onebit.data._pictures import PictureSet as PictureSet
 from onebit.data._preprocess import Preprocess as Preprocess

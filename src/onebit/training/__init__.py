@@ -6,6 +6,11 @@ from onebit.training import _extra as _extra  # first: it says in one sentence w
 from onebit.training._callback import Callback as Callback
 from onebit.training._callback import Epoch as Epoch
 from onebit.training._callback import Plan as Plan
+from onebit.training._compare import Run as Run
+from onebit.training._compare import differences as differences
+from onebit.training._compare import draw_comparison as draw_comparison
+from onebit.training._compare import read_run as read_run
+from onebit.training._confusion import confusion as confusion
 from onebit.training._evaluate import accuracy as accuracy
 from onebit.training._evaluate import recalibrate_batch_norm as recalibrate_batch_norm
 from onebit.training._progress import LineProgress as LineProgress

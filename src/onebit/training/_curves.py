@@ -1,35 +1,64 @@
-"""curves.png: loss and validation accuracy over the epochs."""
+"""curves.png: what happened over the epochs, in six small pictures."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from onebit.training._atomic import write_atomic
 from onebit.training._callback import Epoch
+from onebit.training._recipe import Recipe
+
+MARKERS_UP_TO = 60  # epochs; more are a line
 
 
-def draw_curves(history: Sequence[Epoch], title: str, path: Path) -> None:
-    """Write the picture; raises OutputError if it cannot be written."""
+def draw_curves(history: Sequence[Epoch], recipe: Recipe, path: Path) -> None:
+    """Loss, validation error, learning rate, speed, and flip ratio and saturation of each layer.
+
+    Raises OutputError if the picture cannot be written.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(13, 7), layout="constrained")
+    FigureCanvasAgg(figure)
+    (loss, error, rate), (flips, saturation, speed) = figure.subplots(2, 3)
+    _plot(loss, f"training loss ({recipe.loss})", history, {"": [one.loss for one in history]})
+    _plot(error, "validation error, %", history, {"": [100 * (1 - one.validation_accuracy) for one in history]})
+    best = history[-1].best_epoch
+    error.axvline(best, linestyle="--", color="grey", label=f"best: {100 * history[-1].best:.2f} % right, epoch {best}")
+    error.legend()
+    _plot(rate, "learning rate at the end of the epoch", history, {"": [one.lr for one in history]}, log=True)
+    _plot(flips, "signs flipped in the epoch, %", history, _by_layer([one.flip_ratio for one in history]), log=True)
+    _plot(saturation, "latent weights at the clip, %", history, _by_layer([one.weight_saturation for one in history]))
+    _plot(speed, "training, images/s", history, {"": [one.images_per_second for one in history]})
+    figure.suptitle(f"{recipe.name}: {recipe.description}")
+    write_atomic(path, lambda file: figure.savefig(file, format="png", dpi=110))
+
+
+def _plot(
+    axes: Any, title: str, history: Sequence[Epoch], curves: dict[str, list[float]], *, log: bool = False
+) -> None:
     from matplotlib.ticker import MaxNLocator
 
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
-    FigureCanvasAgg(figure)
     epochs = [one.epoch for one in history]
-    curves = {
-        "training loss (squared hinge)": [one.loss for one in history],
-        "validation error, %": [100 * (1 - one.validation_accuracy) for one in history],
-    }
-    for axes, (label, values) in zip(figure.subplots(1, 2), curves.items(), strict=True):
-        axes.plot(epochs, values, marker="o", markersize=3)
-        axes.set(xlabel="epoch", title=label)
+    marker = "o" if len(epochs) <= MARKERS_UP_TO else None
+    for name, values in curves.items():
+        axes.plot(epochs, values, marker=marker, markersize=3, label=name)
+    if log and any(value > 0 for values in curves.values() for value in values):
+        axes.set_yscale("log")  # zeros fall off it, which is what a frozen layer is
+    else:
         axes.set_ylim(bottom=0)
-        axes.grid(alpha=0.3)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    best = history[-1].best_epoch
-    axes.axvline(best, linestyle="--", color="grey", label=f"best: {history[-1].best:.2%} at epoch {best}")
-    axes.legend()
-    figure.suptitle(title)
-    write_atomic(path, lambda file: figure.savefig(file, format="png", dpi=120))
+    axes.set(xlabel="epoch", title=title)
+    axes.grid(alpha=0.3)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    if set(curves) - {""}:
+        axes.legend(fontsize="small")
+    elif not curves:
+        axes.text(0.5, 0.5, "no binary layers", ha="center", transform=axes.transAxes)
+
+
+def _by_layer(epochs: Sequence[dict[str, float]]) -> dict[str, list[float]]:
+    """{layer: its percentages over the epochs}."""
+    return {name: [100 * epoch[name] for epoch in epochs] for name in epochs[0]}

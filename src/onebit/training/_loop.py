@@ -63,10 +63,13 @@ class Loop:
                 "Expected at most as many."
             )
 
+    def plan(self) -> Plan:
+        """The run from where its state stands."""
+        return Plan(self.recipe, self.steps, self.epoch, self.step, self.training.source, self.arithmetic)
+
     def run(self) -> None:
         """From where the state stands to the last epoch; a Ctrl-C saves and raises KeyboardInterrupt."""
-        plan = Plan(self.recipe, self.steps, self.epoch, self.step, self.training.source, self.arithmetic)
-        self._tell("on_start", plan)
+        self._tell("on_start", self.plan())
         try:
             while self.epoch < self.recipe.epochs:
                 begin, first = time.perf_counter(), self.step

@@ -18,11 +18,13 @@ from torch import Tensor, nn
 
 from onebit._errors import FormatError, OptionError
 from onebit.training._atomic import make_folder, write_text
-from onebit.training._callback import Epoch
+from onebit.training._callback import Epoch, Plan
 from onebit.training._checked import load_state, load_weights, save_state, save_weights
+from onebit.training._confusion import draw_confusion
 from onebit.training._curves import draw_curves
 from onebit.training._network import make_network
 from onebit.training._recipe import Recipe
+from onebit.training._report import Outcome, environment, report
 from onebit.training._typed import flatten
 
 
@@ -40,6 +42,7 @@ class RunFolder:
         self.curves = self.path / "curves.png"
         self.confusion = self.path / "confusion.png"
         self.report = self.path / "report.md"
+        self.result = self.path / "result.json"
         self._last_is_damaged = False
 
     def start(self, recipe: Recipe, *, overwrite: bool) -> None:
@@ -53,7 +56,7 @@ class RunFolder:
         write_text(self.recipe, recipe.yaml())
         for file in (self.metrics, self.table, self.checkpoint, self.previous, self.model):
             file.unlink(missing_ok=True)
-        for file in (self.curves, self.confusion, self.report, *self.path.glob("*.id")):
+        for file in (self.curves, self.confusion, self.report, self.result, *self.path.glob("*.id")):
             file.unlink(missing_ok=True)
         shutil.rmtree(self.path / "tensorboard", ignore_errors=True)
 
@@ -78,7 +81,33 @@ class RunFolder:
 
     def draw(self, history: Sequence[Epoch]) -> None:
         """The picture of the metrics."""
-        draw_curves(history, self.read_recipe().name, self.curves)
+        draw_curves(history, self.read_recipe(), self.curves)
+
+    def save_report(self, plan: Plan, history: Sequence[Epoch], tested: Outcome, processes: int) -> None:
+        """report.md, the picture of what is taken for what, and result.json for programs."""
+        title = f"{plan.recipe.name}: {tested.accuracy:.2%} of the test pictures are right"
+        draw_confusion(tested.matrix, tested.classes, title, self.confusion)
+        write_text(self.report, report(plan, history, tested, processes))
+        facts = {
+            "test_accuracy": tested.accuracy,
+            "best_accuracy": history[-1].best,
+            "best_epoch": history[-1].best_epoch,
+            "confusion": tested.matrix.tolist(),
+            "training_pictures": plan.source,
+            "test_pictures": tested.source,
+            "arithmetic": plan.arithmetic,
+            "environment": environment(processes),
+        }
+        write_text(self.result, json.dumps(facts) + "\n")
+
+    def read_test_accuracy(self) -> float | None:
+        """Of a finished run; None if the run did not end."""
+        try:
+            return float(json.loads(self.result.read_text())["test_accuracy"])
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError, TypeError) as error:
+            raise FormatError(f"{self.result}: is not the result of a run ({error}). Resume the run.") from None
 
     def read_recipe(self) -> Recipe:
         """The recipe of the run; raises FormatError if the folder is not a run."""

@@ -13,11 +13,12 @@ import torch
 
 from onebit.data import PictureSet, split
 from onebit.training._callback import Callback
-from onebit.training._evaluate import accuracy
+from onebit.training._confusion import confusion
 from onebit.training._interrupt import Interrupt
 from onebit.training._loop import Loop
 from onebit.training._progress import LineProgress, LiveProgress
 from onebit.training._recipe import Recipe
+from onebit.training._report import Outcome
 from onebit.training._run_folder import RunFolder, load_run
 from onebit.training._trackers import Tracker, make_trackers
 from onebit.training._tracking import Tracking
@@ -48,7 +49,7 @@ def train(
     callbacks: Sequence[Callback] = (),
     trackers: Sequence[str | Tracker] | None = None,
 ) -> Result:
-    """Train by a recipe into the folder `out`, choose the epoch by validation accuracy, test that one.
+    """Train by a recipe into the folder `out`, choose the epoch by validation accuracy, test that one, report.
 
     data: (training, test) sets, in memory or read when needed (see `onebit.data.adapt` for those of other libraries);
         None opens the recipe's by name from `root` (see `onebit.data.open_set`).
@@ -81,14 +82,24 @@ def train(
             if state is not None:
                 loop.restore(state)
             loop.run()
-        loop.accelerator.wait_for_everyone()
-        model, _ = load_run(Path(out))
-        tested = accuracy(model, test, recipe.evaluation.batch_size)
-        tracking.tested(tested)
+        tested = _test(loop, test)
+        tracking.tested(tested.accuracy)
     finally:
         tracking.close()
     last = loop.history[-1]
-    return Result(last.best, last.best_epoch, tested, time.perf_counter() - begin)
+    return Result(last.best, last.best_epoch, tested.accuracy, time.perf_counter() - begin)
+
+
+def _test(loop: Loop, test: PictureSet) -> Outcome:
+    """The best epoch on the test set, and the report about it."""
+    loop.accelerator.wait_for_everyone()
+    model, recipe = load_run(loop.folder.path)
+    device = loop.accelerator.device
+    matrix = confusion(model.to(device), test.to(device), recipe.evaluation.batch_size)
+    tested = Outcome(matrix, int(matrix.trace()) / len(test), test.classes, test.source)
+    if loop.accelerator.is_main_process:
+        loop.folder.save_report(loop.plan(), loop.history, tested, loop.accelerator.num_processes)
+    return tested
 
 
 def _progress(quiet: bool) -> Callback:
