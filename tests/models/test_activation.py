@@ -24,12 +24,24 @@ def test_a_wrong_name_is_refused():
         Activation.named("net", "rleu")
 
 
-@pytest.mark.parametrize("name", ["mlp", "cifar10-convnet", "larq-vgg"])
+CONVOLUTIONS = {"widths": (4,) * 6, "hidden": (8, 8)}
+SMALL = {
+    "mlp": {"hidden": (8, 8)},
+    "cifar10-convnet": CONVOLUTIONS,
+    "cifar10-resnet": {"depth": 8, "widths": (4, 5, 6)},
+    "cifar10-vgg": CONVOLUTIONS,
+    "imagenet-alexnet": {"widths": (4,) * 5, "hidden": (8, 8), "side": 63},
+    "imagenet-googlenet": {"divide": 16},
+    "imagenet-resnet": {"widths": (4,) * 4},
+    "larq-vgg": CONVOLUTIONS,
+}
+
+
+@pytest.mark.parametrize("name", sorted(SMALL))
 @pytest.mark.parametrize("activation", ["relu", "hardtanh"])
 def test_the_float_twin_of_a_network_has_the_same_parameters_and_no_signs(name, activation):
-    small = {"hidden": (8, 8)} if name == "mlp" else {"widths": (4,) * 6, "hidden": (8, 8)}
     options = {"activation": activation, "weights": None}
-    twin, binary = (models.create(name, **small, **more) for more in (options, {}))
+    twin, binary = (models.create(name, **SMALL[name], **more) for more in (options, {}))
     assert {key: value.shape for key, value in twin.state_dict().items()} == {
         key: value.shape for key, value in binary.state_dict().items()
     }

@@ -7,11 +7,17 @@ from onebit.nn import BinaryConv2d, BinaryLinear
 
 MNIST = torch.zeros(2, 1, 28, 28, dtype=torch.uint8)
 CIFAR = torch.zeros(2, 3, 32, 32, dtype=torch.uint8)
+IMAGENET = torch.zeros(2, 3, 64, 64, dtype=torch.uint8)
 CONVOLUTIONS = {"widths": (4, 5, 6, 7, 8, 9), "hidden": (32, 32)}
 SMALL = {
     "mlp": (MNIST, {"hidden": (32, 32)}),
     "mlp-small": (MNIST, {}),
     "cifar10-convnet": (CIFAR, CONVOLUTIONS),
+    "cifar10-resnet": (CIFAR, {"depth": 8, "widths": (4, 5, 6)}),
+    "cifar10-vgg": (CIFAR, CONVOLUTIONS),
+    "imagenet-alexnet": (IMAGENET, {"widths": (4, 5, 6, 7, 8), "hidden": (32, 32), "classes": 10, "side": 64}),
+    "imagenet-googlenet": (IMAGENET, {"divide": 16, "classes": 10}),
+    "imagenet-resnet": (IMAGENET, {"widths": (4, 5, 6, 7), "classes": 10}),
     "larq-vgg": (CIFAR, CONVOLUTIONS),
 }
 

@@ -43,7 +43,13 @@ def test_the_papers_convolutional_recipes_are_the_papers(name, batch, epochs, ra
 
 
 def test_the_networks_of_the_recipes_have_the_published_sizes():
-    sizes = {"larq-vgg": 10_363_550, "cifar10-convnet": 14_022_016, "svhn-convnet": 6_397_632}
+    sizes = {
+        "larq-vgg": 10_363_550,
+        "cifar10-convnet": 14_022_016,
+        "svhn-convnet": 6_397_632,
+        "imagenet-alexnet": 77_160_512,
+        "imagenet-googlenet": 6_990_272,
+    }
     for name, expected in sizes.items():
         recipe = Recipe.load(name)
         with torch.device("meta"):

@@ -7,7 +7,7 @@ from dataclasses import replace as replace_in
 import torch
 from torch import Tensor, fx
 
-from onebit.bits import WORD_BITS
+from onebit.bits import WORD_BITS, words_for
 from onebit.conversion._graph import (
     DENSE,
     DENSE_U8,
@@ -110,9 +110,10 @@ def _on_row(
     channels = source.shape[-1]
     if source.order.ndim != 1 or source.order.sort().values.ne(torch.arange(len(source.order))).any():
         raise NotBinary("its input is not one row of signs for each example")
-    width = -(-channels // WORD_BITS) * WORD_BITS
+    places = torch.Size(source.shape[:-1]).numel()
+    width = words_for(channels) * WORD_BITS if places > 1 else channels  # the tail of the last word is no input
     columns = source.order // channels * width + source.order % channels
-    k = torch.Size(source.shape[:-1]).numel() * width
+    k = places * width
     tail = torch.ones(k, dtype=torch.bool)
     tail[columns] = False
     signs = torch.empty(len(weights.signs), k)
@@ -124,7 +125,7 @@ def _on_row(
         sums = replace_in(sums, note=sums.note or "the float model rounds its bias into the sums")
     real = None if sums.real is None else (sums.real[0], sums.real[1] - t * sums.real[0])
     with module.graph.inserting_before(node):
-        row = module.graph.call_function(aten.reshape.default, (source.words, [-1, k // WORD_BITS]))
+        row = module.graph.call_function(aten.reshape.default, (source.words, [-1, words_for(k)]))
     moved = replace_in(sums, k=k, lowest=sums.lowest + t, bias=bias, real=real, columns=columns)
     return row, BinaryWeights(signs, weights.scale, weights.note), moved
 
