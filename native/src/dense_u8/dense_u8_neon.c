@@ -76,13 +76,15 @@ OB_INLINE void rows_tile(const ob_dense_job *job, const ob_dense_part *part, int
     }
     for (int64_t channel = part->channel; channel < part->channel + part->channels; channel += 8) {
         const ob_finish_neon finish = ob_finish_load_neon(job, channel);
-        int32_t minus[ROWS][8];
+        int32_t minus[ROWS][8], base[8] = {0};
+        if (job->base) memcpy(base, job->base + channel, sizeof base);
         for (int c = 0; c < 8; c += CHANNELS)
             minus_sums(job, x, last[0], ob_group(job, channel) + 8 * c, minus[0] + c, rows);
         for (int r = 0; r < rows; r++) {
-            const int32x4_t all_i32x4 = vdupq_n_s32(all[r]);
-            const int32x4_t y_i32x4[2] = {vmlsq_n_s32(all_i32x4, vld1q_s32(minus[r]), 2),
-                                          vmlsq_n_s32(all_i32x4, vld1q_s32(minus[r] + 4), 2)};
+            const int32x4_t x_i32x4[2] = {vaddq_s32(vdupq_n_s32(all[r]), vld1q_s32(base)),
+                                          vaddq_s32(vdupq_n_s32(all[r]), vld1q_s32(base + 4))};
+            const int32x4_t y_i32x4[2] = {vmlsq_n_s32(x_i32x4[0], vld1q_s32(minus[r]), 2),
+                                          vmlsq_n_s32(x_i32x4[1], vld1q_s32(minus[r] + 4), 2)};
             ob_store_neon(job, &finish, row + r, channel, y_i32x4);
         }
     }
