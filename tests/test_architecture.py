@@ -48,6 +48,7 @@ MORE_THAN_A_LIST = {
 NO_TEST_OF_ITS_OWN = {
     "src/onebit/__main__.py": "calls the command line, whose tests run it in a process of its own",
     "src/onebit/_errors.py": "classes without code; each is raised in the tests of its users",
+    "src/onebit/export/_float_windows.py": "rows of the table that test_float_ops.py runs over",
     "src/onebit/export/_nodes.py": "what the writer is made of; test_onnx.py and tests/format run every kind of node",
     "src/onebit/export/_operators.py": "a table; test_functions.py runs over its rows",
     "src/onebit/nn/_sign_products.py": "what two operators share; test_sign_linear.py and test_sign_conv2d.py run it",

@@ -16,6 +16,7 @@ from onebit import data, models
 from onebit._errors import OnebitError
 from onebit.conversion import convert, verify
 from onebit.nn import BinaryConv2d, BinaryLinear, Pixels
+from onebit.quantizers import Sign
 from onebit.runtime import OrtSession, load
 
 ORDERS = ("pool, norm", "norm, pool", "norm, sign, pool", "norm")
@@ -111,7 +112,7 @@ class Drawn(nn.Module):
 
     def _after(self, width: int) -> list[nn.Module]:
         norm, pool = nn.BatchNorm2d(width), nn.MaxPool2d(2, 1)
-        sign = models.cifar10_convnet(widths=[1] * 6).conv1.sign
+        sign = Sign()
         return {
             "pool, norm": [pool, norm],
             "norm, pool": [norm, pool],

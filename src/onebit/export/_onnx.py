@@ -25,6 +25,7 @@ _ELEMENT = {
     torch.int32: onnx.TensorProto.INT32,
     torch.int64: onnx.TensorProto.INT64,
     torch.float32: onnx.TensorProto.FLOAT,
+    torch.bool: onnx.TensorProto.BOOL,
 }
 
 

@@ -204,6 +204,9 @@ FLOAT_TARGETS = frozenset(
         *("relu.default", "clamp.default", "hardtanh.default"),
         *("flatten.using_ints", "reshape.default", "view.default", "_unsafe_view.default"),
         *("to.dtype", "_to_copy.default", "argmax.default", "linear.default", "permute.default", "mean.dim"),
+        *("conv2d.default", "max_pool2d.default", "avg_pool2d.default", "matmul.default", "sum.dim_IntList"),
+        *("sqrt.default", "abs.default", "tanh.default", "sigmoid.default", "maximum.default"),
+        *("lt.Scalar", "where.ScalarSelf"),
     )
 )
 # Those that only regroup the values: they take packed words too, whose last dimension must stay or take in the others.

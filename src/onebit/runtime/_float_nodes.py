@@ -48,6 +48,20 @@ def _binary(target: Callable[..., Any]) -> Callable[[onnx.NodeProto, dict[str, A
     return reader
 
 
+def _with_number(node: onnx.NodeProto, _: dict[str, Any], argument: Argument) -> Call:
+    """x < number."""
+    return _aten.lt.Scalar, (
+        argument(node, node.input[0]),
+        _number(node, argument(node, node.input[1], constant=True)),
+    )
+
+
+def _where(node: onnx.NodeProto, _: dict[str, Any], argument: Argument) -> Call:
+    condition, number, other = node.input
+    value = _number(node, argument(node, number, constant=True))
+    return _aten.where.ScalarSelf, (argument(node, condition), value, argument(node, other))
+
+
 def _clip(node: onnx.NodeProto, _: dict[str, Any], argument: Argument) -> Call:
     bounds = [_number(node, argument(node, name, constant=True)) if name else None for name in node.input[1:]]
     return torch.ops.aten.clamp.default, (argument(node, node.input[0]), *bounds)
@@ -91,11 +105,46 @@ def _linear(node: onnx.NodeProto, attributes: dict[str, Any], argument: Argument
     return torch.ops.aten.linear.default, tuple(argument(node, name) for name in node.input)
 
 
-def _mean(node: onnx.NodeProto, attributes: dict[str, Any], argument: Argument) -> Call:
-    axes = argument(node, node.input[1], constant=True)
-    if not isinstance(axes, Tensor) or axes.dtype != torch.int64 or axes.ndim != 1 or 0 in axes:
-        raise FormatError(f"node {node.name!r} (ReduceMean) has the axes {axes}; expected int64 without the batch, 0.")
-    return torch.ops.aten.mean.dim, (argument(node, node.input[0]), axes.tolist(), bool(attributes["keepdims"]))
+def _reduce(target: Callable[..., Any]) -> Callable[[onnx.NodeProto, dict[str, Any], Argument], Call]:
+    def reader(node: onnx.NodeProto, attributes: dict[str, Any], argument: Argument) -> Call:
+        axes = argument(node, node.input[1], constant=True)
+        if not isinstance(axes, Tensor) or axes.dtype != torch.int64 or axes.ndim != 1 or 0 in axes:
+            raise FormatError(
+                f"node {node.name!r} ({node.op_type}) has the axes {axes}; expected int64 without the batch, 0."
+            )
+        return target, (argument(node, node.input[0]), axes.tolist(), bool(attributes["keepdims"]))
+
+    return reader
+
+
+def _conv(node: onnx.NodeProto, attributes: dict[str, Any], argument: Argument) -> Call:
+    operands = [argument(node, name) for name in node.input]
+    pads, strides, dilations = _window(node, attributes)
+    bias = operands[2] if len(operands) == 3 else None
+    return _aten.conv2d.default, (*operands[:2], bias, strides, pads, dilations, int(attributes["group"]))
+
+
+def _max_pool(node: onnx.NodeProto, attributes: dict[str, Any], argument: Argument) -> Call:
+    pads, strides, _ = _window(node, attributes)
+    return _aten.max_pool2d.default, (argument(node, node.input[0]), list(attributes["kernel_shape"]), strides, pads)
+
+
+def _average_pool(node: onnx.NodeProto, attributes: dict[str, Any], argument: Argument) -> Call:
+    pads, strides, _ = _window(node, attributes)
+    kernel, include = list(attributes["kernel_shape"]), bool(attributes["count_include_pad"])
+    return _aten.avg_pool2d.default, (argument(node, node.input[0]), kernel, strides, pads, False, include)
+
+
+def _window(node: onnx.NodeProto, attributes: dict[str, Any]) -> tuple[list[int], list[int], list[int]]:
+    """Padding, strides and dilations as torch has them; the file's are of both sides of two dimensions."""
+    pads, strides = list(attributes["pads"]), list(attributes["strides"])
+    kernel, dilations = (list(attributes.get(name, (1, 1))) for name in ("kernel_shape", "dilations"))
+    if len(pads) != 4 or pads[:2] != pads[2:] or any(len(sizes) != 2 for sizes in (strides, kernel, dilations)):
+        raise FormatError(
+            f"node {node.name!r} ({node.op_type}) has pads {pads}, strides {strides}, kernel {kernel}, dilations "
+            f"{dilations}; expected two-dimensional ones, padded by the same on both sides."
+        )
+    return pads[:2], strides, dilations
 
 
 _aten = torch.ops.aten
@@ -112,5 +161,17 @@ _READERS: dict[str, tuple[Callable[[onnx.NodeProto, dict[str, Any], Argument], C
     "Cast": (_cast, (1,), {"to"}),
     "ArgMax": (_argmax, (1,), {"axis", "keepdims"}),
     "Gemm": (_linear, (2, 3), {"transB"}),
-    "ReduceMean": (_mean, (2,), {"keepdims"}),
+    "ReduceMean": (_reduce(_aten.mean.dim), (2,), {"keepdims"}),
+    "ReduceSum": (_reduce(_aten.sum.dim_IntList), (2,), {"keepdims"}),
+    "MatMul": (_binary(_aten.matmul.default), (2,), set()),
+    "Max": (_binary(_aten.maximum.default), (2,), set()),
+    "Sqrt": (_binary(_aten.sqrt.default), (1,), set()),
+    "Abs": (_binary(_aten.abs.default), (1,), set()),
+    "Tanh": (_binary(_aten.tanh.default), (1,), set()),
+    "Sigmoid": (_binary(_aten.sigmoid.default), (1,), set()),
+    "Less": (_with_number, (2,), set()),
+    "Where": (_where, (3,), set()),
+    "Conv": (_conv, (2, 3), {"dilations", "group", "pads", "strides"}),
+    "MaxPool": (_max_pool, (1,), {"kernel_shape", "pads", "strides"}),
+    "AveragePool": (_average_pool, (1,), {"count_include_pad", "kernel_shape", "pads", "strides"}),
 }

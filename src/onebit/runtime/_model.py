@@ -18,14 +18,14 @@ from onebit.export._trace import Value, trace
 from onebit.runtime._isa import isa_for
 from onebit.runtime._table import render
 
-_FLOAT_LAYER = "aten.linear.default"
+_FLOAT_LAYERS = ("aten.linear.default", "aten.conv2d.default")
 
 
 @dataclass(frozen=True)
 class LayerInfo:
     """One layer of a packed model.
 
-    name: where it was in the original network. operator: "dense_bits", ... or "linear" if it stayed float.
+    name: where it was in the original network. operator: "dense_bits", ... or "linear" or "conv2d" if it stayed float.
     n, k: output channels and terms of each dot product (0 where there is none).
     bits_in, bits_out: "u8", "s8", "1", "i32", "f32", "f32+1".
     kernel: instruction set that would run it now, "torch" if float.
@@ -111,7 +111,8 @@ class PackedModel(nn.Module):
 
     def _layer(self, node: fx.Node, batch: int) -> LayerInfo:
         found = BY_TARGET.get(str(node.target))
-        given, result = self.values[source(node).name], self.values[node.name]
+        given = next(self.values[n.name] for n in node.all_input_nodes if n.name in self.values)  # not a constant
+        result = self.values[node.name]
         n, k, weight_bytes = self._sizes(node, found)
         return LayerInfo(
             name=label(node),
@@ -121,16 +122,16 @@ class PackedModel(nn.Module):
             bits_in=_kind(given),
             bits_out=_kind(result) + ("+1" if found and len(found.outputs) > 1 else ""),
             kernel=self._isa(node, found, batch) if found else "torch",
-            macs=result.rows * n * k,
+            macs=_places(node, result) * n * k,
             weight_bytes=weight_bytes,
             note=note(node),
         )
 
     def _sizes(self, node: fx.Node, found: Operator | None) -> tuple[int, int, int]:
-        if not (found.has_weights if found is not None else str(node.target) == _FLOAT_LAYER):
+        if not (found.has_weights if found is not None else str(node.target) in _FLOAT_LAYERS):
             return 0, 0, 0
         weights = buffer(self.graph_module, source(node, 1))
-        n, k = terms(attributes(node, found)) if found else weights.shape
+        n, k = terms(attributes(node, found)) if found else (weights.shape[0], weights[0].numel())
         return n, k, weights.numel() * weights.element_size()
 
 
@@ -145,11 +146,16 @@ def terms(sizes: dict[str, Any]) -> tuple[int, int]:
     return sizes["n"], sizes["kernel"][0] * sizes["kernel"][1] * (sizes["c"] // sizes["groups"])
 
 
+def _places(node: fx.Node, result: Value) -> int:
+    """Dot products of an example for each output channel, which a float convolution has in front."""
+    return torch.Size(result.shape[1:]).numel() if str(node.target) == "aten.conv2d.default" else result.rows
+
+
 def _is_layer(node: fx.Node) -> bool:
     """Binary operators, float layers, and whatever conversion left a note on."""
     if node.op != "call_function":
         return False
-    return bool(note(node)) or str(node.target) in BY_TARGET or str(node.target) == _FLOAT_LAYER
+    return bool(note(node)) or str(node.target) in BY_TARGET or str(node.target) in _FLOAT_LAYERS
 
 
 def _kind(value: Value) -> str:
