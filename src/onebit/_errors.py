@@ -37,6 +37,10 @@ class ConversionError(OnebitError, RuntimeError):
     """A network cannot be converted, or the packed network does not compute the same numbers."""
 
 
+class DivergenceError(OnebitError, ArithmeticError):
+    """A training run's numbers are no longer finite; the message names the layer in which that began."""
+
+
 class NativeError(OnebitError, RuntimeError):
     """libonebit is missing, refused a call, or was asked for an instruction set this CPU lacks."""
 

@@ -43,6 +43,8 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train, then say where the run is and what it reached."""
+    from accelerate import PartialState
+
     from onebit import training
     from onebit.cli._loading import with_bar
 
@@ -75,6 +77,8 @@ def run(args: argparse.Namespace) -> int:
         changes += ["--track", *args.track] if args.track else []
         again = " ".join(["onebit", "train", args.recipe, *changes, "--out", shlex.quote(str(out)), "--resume"])
         raise KeyboardInterrupt(f"{stop} Go on with: {again}") from None
+    if not PartialState().is_main_process:  # of several, one speaks
+        return 0
     print(
         f"Best validation accuracy {result.best_accuracy:.2%} at epoch {result.best_epoch}; "
         f"test accuracy there {result.test_accuracy:.2%}. Run folder: {out}"

@@ -19,6 +19,8 @@ def set_arithmetic(model: nn.Module, options: ArithmeticOptions, device: torch.d
     if any(isinstance(module, BinaryConv2d) for module in model.modules()):
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     count = sum(1 for _ in binary_layers(model))
+    if options.autocast:
+        return f"forward and backward by autocast in {options.autocast}: signs are exact, sums up to 256"
     if options.forward == "float":
         return "forward on floats, as the recipe says"
     if options.forward == "auto" and device.type != "cpu":

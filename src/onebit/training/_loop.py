@@ -18,10 +18,11 @@ from onebit.optim import clip_latent_weights, set_lr
 from onebit.training._arithmetic import set_arithmetic
 from onebit.training._callback import Callback, Epoch, Plan
 from onebit.training._evaluate import accuracy, recalibrate_batch_norm
+from onebit.training._gradients import Gradients
 from onebit.training._interrupt import Interrupt
-from onebit.training._loss import LOSSES
 from onebit.training._network import make_network
 from onebit.training._optimizer import learning_rate, make_optimizer
+from onebit.training._processes import check_share, reseed, same_buffers
 from onebit.training._recipe import Recipe
 from onebit.training._run_folder import RunFolder
 
@@ -44,13 +45,16 @@ class Loop:
     ) -> None:
         self.recipe, self.folder, self.interrupt = recipe, folder, interrupt
         self.accelerator = Accelerator()
+        check_share(recipe, self.accelerator.num_processes)
         self.training, self.validation = (part.to(self.accelerator.device) for part in (training, validation))
         self.callbacks = callbacks if self.accelerator.is_main_process else ()
         self.augment = augment(recipe.data.augment) if recipe.data.augment else None
         self.bare = make_network(recipe, None if resumed else self.training)
         self.arithmetic = set_arithmetic(self.bare, recipe.arithmetic, self.accelerator.device)
         optimizer = make_optimizer(self.bare, recipe.optimizer)
-        self.model, self.optimizer = self.accelerator.prepare(self.bare, optimizer)
+        model = torch.compile(self.bare) if recipe.arithmetic.compile else self.bare
+        self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
+        self.gradients = Gradients(self.accelerator, self.model, self.bare, recipe)
         self.flips = FlipRatio(self.bare)
         self.epoch = self.step = 0
         self.loss_sum = torch.zeros((), dtype=torch.float64, device=self.accelerator.device)
@@ -93,16 +97,16 @@ class Loop:
         """One update: binary weights forward and backward, the step on the latent ones, then the clip."""
         options = self.recipe.optimizer
         set_lr(self.optimizer, learning_rate(options, self.epoch, self.step, self.recipe.epochs, self.steps))
-        loss = LOSSES[self.recipe.loss](self.model(images), labels)
-        self.optimizer.zero_grad()
-        self.accelerator.backward(loss)
+        reseed(self.accelerator, self.recipe.seed, self.epoch, self.step)
+        loss = self.gradients(images, labels, self.step)
         self.optimizer.step()
         if options.clip:
             clip_latent_weights(self.bare, everything=options.clip == "all")
-        return loss.detach()
+        return loss
 
     def _finish_epoch(self, begin: float, speed: float) -> None:
         evaluation = self.recipe.evaluation
+        same_buffers(self.accelerator, self.bare)
         if evaluation.recalibrate:
             recalibrate_batch_norm(self.bare, self.training.first(evaluation.recalibrate), evaluation.batch_size)
         reached = accuracy(self.bare, self.validation, evaluation.batch_size)
@@ -110,7 +114,7 @@ class Loop:
         is_best = best is None or reached >= best.best  # a tie goes to the later epoch
         record = Epoch(
             epoch=self.epoch + 1,
-            loss=float(self.loss_sum) / self.steps,
+            loss=float(self.accelerator.reduce(self.loss_sum, "mean")) / self.steps,
             validation_accuracy=reached,
             best=reached if best is None or is_best else best.best,
             best_epoch=self.epoch + 1 if best is None or is_best else best.best_epoch,
@@ -127,9 +131,9 @@ class Loop:
             if is_best:  # before the checkpoint: a run resumed from the older one writes the same file again
                 self.folder.save_model(self.bare)
             self.folder.save_history(self.history)
-            self.save()
-            if time.perf_counter() - self.drawn > DRAW_EVERY:
-                self._draw()
+        self.save()
+        if time.perf_counter() - self.drawn > DRAW_EVERY:
+            self._draw()
         self._tell("on_epoch", record)
 
     def _batches(self) -> Batches:
@@ -151,15 +155,22 @@ class Loop:
         try:
             for callback in self.callbacks:
                 getattr(callback, event)(about)
-            if self.interrupt.requested:
-                raise KeyboardInterrupt
         except KeyboardInterrupt:
-            if self.accelerator.is_main_process:
-                self.save()
-                self._draw()
+            self.interrupt.requested = True
+        if self._stops():
+            self.save()
+            self._draw()
             raise KeyboardInterrupt(
                 f"Stopped in epoch {self.epoch + 1} after step {self.step}; {self.folder.path} can be resumed."
-            ) from None
+            )
+
+    def _stops(self) -> bool:
+        """Whether a stop was asked for, of this process or of another: all stop after the same step."""
+        if self.accelerator.num_processes == 1:
+            return self.interrupt.requested
+        if self.interrupt.requested:
+            self.accelerator.set_trigger()
+        return bool(self.accelerator.check_trigger())
 
     def _draw(self) -> None:
         if self.history and self.accelerator.is_main_process:
@@ -167,13 +178,16 @@ class Loop:
             self.drawn = time.perf_counter()
 
     def save(self) -> None:
-        """Write the checkpoint."""
+        """Write the checkpoint; all processes take part, the main one writes."""
+        loss_sum = self.accelerator.reduce(self.loss_sum, "mean")
+        if not self.accelerator.is_main_process:
+            return
         cuda = self.accelerator.device.type == "cuda"
         self.folder.save_checkpoint(
             {
                 "epoch": self.epoch,
                 "step": self.step,
-                "loss_sum": self.loss_sum,
+                "loss_sum": loss_sum,
                 "history": [dataclasses.asdict(epoch) for epoch in self.history],
                 "model": self.bare.state_dict(),
                 "optimizer": self.optimizer.state_dict(),

@@ -106,10 +106,21 @@ class ArithmeticOptions:
     forward: "bits" multiplies packed signs, which gives the sums of float32 exactly, on a CPU; "float" multiplies
         floats; "auto" takes bits where there are any to take, and says what it took.
     backward: the dtype in which layers on bits multiply gradients, see `onebit.nn.use_bits`.
+    autocast: "bfloat16" lets torch multiply floats in it while training (evaluation stays in float32). Signs are exact
+        in it, their sums only up to 256. Layers are then not on bits.
+    compile: let torch.compile make one program of the network; results differ from those without in the last digits.
     """
 
     forward: Literal["auto", "bits", "float"] = "auto"
     backward: Literal["float32", "bfloat16"] = "float32"
+    autocast: Literal["bfloat16", None] = None
+    compile: bool = False
+
+    def __post_init__(self) -> None:
+        conflict = self.autocast is not None and self.forward == "bits"
+        _require(
+            not conflict, "arithmetic.forward", self.forward, '"auto" or "float" with autocast, which needs floats'
+        )
 
 
 @dataclass(frozen=True)
@@ -128,6 +139,8 @@ class EvaluationOptions:
 class Recipe:
     """Everything that decides a run: two runs of one recipe on one machine give the same weights.
 
+    accumulate: batches are computed in so many parts, which takes as much less memory and gives the same gradients,
+        except that batch norm then normalises each part by itself.
     min_steps: on a data set so small that `epochs` epochs have fewer steps than this, more epochs are trained.
     Raises OptionError for values out of range.
     """
@@ -143,6 +156,7 @@ class Recipe:
     epochs: int = 100
     min_steps: int = 0
     batch_size: int = 100
+    accumulate: int = 1
     seed: int = 0
 
     def for_pictures(self, count: int) -> Recipe:
@@ -155,6 +169,8 @@ class Recipe:
         _require(self.epochs >= 1, "epochs", self.epochs, "1 or more")
         _require(self.min_steps >= 0, "min_steps", self.min_steps, "0 or more")
         _require(self.batch_size >= 2, "batch_size", self.batch_size, "2 or more: batch norm needs a variance")
+        most = self.batch_size // 2
+        _require(1 <= self.accumulate <= most, "accumulate", self.accumulate, f"1 to {most}, half the batch_size")
         _require(rate.lr > 0, "optimizer.lr", rate.lr, "a positive number")
         _require(0 < rate.lr_end <= rate.lr, "optimizer.lr_end", rate.lr_end, f"more than 0, at most lr ({rate.lr})")
         _require(self.evaluation.batch_size >= 1, "evaluation.batch_size", self.evaluation.batch_size, "1 or more")

@@ -16,6 +16,7 @@ from onebit.training._callback import Callback
 from onebit.training._confusion import confusion
 from onebit.training._interrupt import Interrupt
 from onebit.training._loop import Loop
+from onebit.training._processes import join
 from onebit.training._progress import LineProgress, LiveProgress
 from onebit.training._recipe import Recipe
 from onebit.training._report import Outcome
@@ -67,8 +68,10 @@ def train(
     """
     folder, tracking = RunFolder(out), Tracking(make_trackers(trackers), Path(out))
     state = folder.read_checkpoint(recipe) if resume else None
-    if not resume:
+    processes = join()
+    if not resume and processes.is_main_process:
         folder.start(recipe, overwrite=overwrite)
+    processes.wait_for_everyone()
     whole, test = data or tuple(recipe.data.open(part, root) for part in ("train", "test"))
     training, validation = split(whole, recipe.data.held_out(len(whole)), balanced=recipe.data.balanced)
     begin = time.perf_counter()
