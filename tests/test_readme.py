@@ -66,3 +66,38 @@ def test_the_page_on_data_names_every_set_and_every_step():
     (section,) = re.findall(r"```yaml\n(.*?)```", DATA, re.DOTALL)
     recipe = Recipe.parse(f"description: d\nmodel: {{name: mlp}}\n{section}", name="page", origin="docs/data.md")
     assert recipe.data.held_out(50_000) == 5000
+
+
+TRAINING = (Path(__file__).parents[1] / "docs" / "training.md").read_text()
+
+
+@pytest.fixture
+def small_sets(monkeypatch):
+    """`data.load` gives the first 300 digits of either split of the packaged sample."""
+    load = data.load
+
+    def first(name, split="train"):
+        return load(name, "absent", split, download=False, notify=str).select(torch.arange(300))
+
+    monkeypatch.setattr(data, "load", first)
+
+
+def test_the_code_of_the_page_on_training_runs(small_sets, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    exec(compile("\n".join(re.findall(r"```python\n(.*?)```", TRAINING, re.DOTALL)), "docs/training.md", "exec"), {})
+    kept = re.findall(r"^\| (`.*?) \|", TRAINING.split("## Stopping")[0], re.MULTILINE)
+    files = {name for row in kept for name in re.findall(r"`([\w.]+)`", row)}
+    assert {file.name for file in (tmp_path / "runs" / "small").iterdir()} == files | {"tensorboard"}
+
+
+def test_the_commands_options_and_trackers_of_the_page_on_training_exist():
+    from onebit.cli._main import build_parser, known_options
+    from onebit.training import TRACKERS, Recipe
+
+    commands = re.findall(r"onebit (\w+) [a-z]+[-/][a-z]+([^#\n]*)", TRAINING)
+    assert {"train", "predict", "compare", "eval"} == {name for name, _ in commands}
+    for name, rest in commands:
+        assert set(re.findall(r"(?<=\s)--?\w[\w-]*", rest)) <= set(known_options(build_parser(), name))
+    assert set(re.findall(r"^\| `(\w+)` \| (?:in|where|locally)", TRAINING, re.MULTILINE)) == set(TRACKERS)
+    for option in re.findall(r"`((?:arithmetic\.|accumulate)[^`]*: [^`]*)`", TRAINING):
+        Recipe.load("mnist-demo").override(option.replace(": ", "="))

@@ -8,24 +8,30 @@ from onebit.training import Epoch, LineProgress, LiveProgress, Plan
 EPOCH = Epoch(2, 0.125, 0.975, 0.975, 2, 0.01, 3.0, 12345.6, {"a": 0.1}, {"a": 0.0})
 
 
-def test_live_progress_shows_loss_accuracy_best_and_time_left(recipe):
+def shown(recipe, steps, *, epochs=0):
+    """The text of a run of 3 epochs of 30 steps, resumed at step 5 of epoch 2."""
     text = io.StringIO()
     live = LiveProgress(Console(file=text, width=120, force_terminal=True, color_system=None))
     live.on_start(Plan(recipe, steps=30, epoch=1, step=5, source="here", arithmetic="on bits"))
-    for _ in range(25):
+    for _ in range(steps):
         live.on_step(torch.tensor(0.5))
-    live.on_epoch(EPOCH)
+    for _ in range(epochs):
+        live.on_epoch(EPOCH)
     live.on_end()
-    shown = text.getvalue()
-    for part in (
-        "epoch 3/3",
-        "60/90",
-        "loss 0.5000",
-        "best 97.50%",
-        "left",
-        "epoch 2/3  loss 0.1250  validation 97.50%",
-    ):
-        assert part in shown, part
+    return text.getvalue()
+
+
+def test_live_progress_shows_the_run_and_the_epoch_with_loss_best_and_time_left(recipe):
+    text = shown(recipe, 7)
+    for part in ("epoch 2/3", "step 12/30", "best -", "loss 0.5000"):
+        assert part in text, part
+    text = shown(recipe, 25, epochs=1)
+    for part in ("epoch 3/3", "step  0/30", "best 97.50%", "epoch 2/3  loss 0.1250  validation 97.50%"):
+        assert part in text, part
+
+
+def test_live_progress_shows_a_loss_from_the_first_step_on(recipe):
+    assert "loss 0.5000" in shown(recipe, 1)
 
 
 def test_line_progress_prints_one_line_for_each_epoch(recipe, capsys):

@@ -106,6 +106,15 @@ def test_tensorboard_has_the_scalars_of_its_event_files(tmp_path):
     assert [(one.step, one.value) for one in events.Scalars("loss")] == [(1, 0.5), (2, 0.5)]
 
 
+@pytest.mark.parametrize(("name", "method"), [("mlflow", "log_metrics"), ("trackio", "log"), ("wandb", "run.log")])
+def test_services_get_the_test_accuracy_with_the_last_epoch(tmp_path, service, name, method):
+    module = service(name)
+    ((_, tracker),) = make_trackers([name])
+    tracker.start(TrackedRun("run", tmp_path, {}, 0))
+    tracker.tested(0.75, 9)
+    assert named(module, method) == [(({"accuracy/test": 0.75},), {"step": 9})]
+
+
 @pytest.mark.parametrize("name", ["mlflow", "wandb", "trackio"])
 def test_a_package_that_is_missing_is_named_and_asked_for_only_then(name, monkeypatch):
     monkeypatch.setitem(sys.modules, name, None)

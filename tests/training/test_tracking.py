@@ -20,6 +20,9 @@ class Record(Tracker):
     def log(self, values, epoch):
         self._note("log", epoch, dict(values))
 
+    def tested(self, accuracy, epoch):
+        self._note("tested", epoch, accuracy)
+
     def end(self):
         self._note("end")
 
@@ -27,7 +30,7 @@ class Record(Tracker):
 def test_trackers_get_the_recipe_every_epoch_and_the_test(tmp_path, recipe, data):
     record = Record()
     result = train(recipe, tmp_path / "digits", data=data, trackers=[record])
-    assert [one[0] for one in record.told] == ["start", "log", "log", "log", "log", "end"]
+    assert [one[0] for one in record.told] == ["start", "log", "log", "log", "tested", "end"]
     run = record.told[0][1]
     assert (run.name, run.epoch, run.recipe["optimizer.lr"]) == ("digits", 0, 0.01)
     assert [one[1] for one in record.told[1:5]] == [1, 2, 3, 3]
@@ -37,7 +40,7 @@ def test_trackers_get_the_recipe_every_epoch_and_the_test(tmp_path, recipe, data
     plain = {"loss", "accuracy/validation", "accuracy/best", "lr", "seconds", "images_per_second"}
     assert set(values) == plain | per_layer
     assert values["accuracy/best"] == result.best_accuracy
-    assert record.told[4][2] == {"accuracy/test": result.test_accuracy}
+    assert record.told[4][2] == result.test_accuracy
 
 
 @pytest.mark.parametrize("where", ["start", "log", "end"])
@@ -49,7 +52,7 @@ def test_a_failing_tracker_is_told_once_and_the_run_goes_on(tmp_path, recipe, da
     assert [one[0] for one in broken.told] == {
         "start": ["start"],
         "log": ["start", "log"],
-        "end": ["start", "log", "log", "log", "log", "end"],
+        "end": ["start", "log", "log", "log", "tested", "end"],
     }[where]
     assert len(sound.told) == 6
     assert (tmp_path / "metrics.csv").read_text().count("\n") == 4

@@ -71,12 +71,7 @@ def run(args: argparse.Namespace) -> int:
             trackers=args.track,
         )
     except KeyboardInterrupt as stop:
-        changes = ["--set", *map(shlex.quote, args.set)] if args.set else []
-        changes += ["--epochs", str(args.epochs)] if args.epochs is not None else []
-        changes += ["--twin", args.twin] if args.twin else []
-        changes += ["--track", *args.track] if args.track else []
-        again = " ".join(["onebit", "train", args.recipe, *changes, "--out", shlex.quote(str(out)), "--resume"])
-        raise KeyboardInterrupt(f"{stop} Go on with: {again}") from None
+        raise KeyboardInterrupt(f"{stop} Go on with: {to_go_on(args, out)}") from None
     if not PartialState().is_main_process:  # of several, one speaks
         return 0
     print(
@@ -85,3 +80,12 @@ def run(args: argparse.Namespace) -> int:
     )
     print(f"Next: onebit convert {out} -o {out / 'model.onnx'}")
     return 0
+
+
+def to_go_on(args: argparse.Namespace, out: Path) -> str:
+    """The command that resumes the run."""
+    changes = ["--set", *map(shlex.quote, args.set)] if args.set else []
+    changes += ["--epochs", str(args.epochs)] if args.epochs is not None else []
+    changes += ["--twin", args.twin] if args.twin else []
+    changes += ["--track", *args.track] if args.track else []
+    return " ".join(["onebit", "train", args.recipe, *changes, "--out", shlex.quote(str(out)), "--resume"])

@@ -45,6 +45,7 @@ def by_class(matrix: Tensor) -> list[tuple[float, int, int | None]]:
 def draw_confusion(matrix: Tensor, classes: Sequence[str], title: str, path: Path) -> None:
     """The matrix as a picture, in per cent of each row; raises OutputError if it cannot be written."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.colors import PowerNorm
     from matplotlib.figure import Figure
 
     count = len(matrix)
@@ -54,7 +55,7 @@ def draw_confusion(matrix: Tensor, classes: Sequence[str], title: str, path: Pat
     figure = Figure(figsize=(side + 0.8, side), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
-    image = axes.imshow(share.numpy(), cmap="Blues", vmin=0, vmax=100)
+    image = axes.imshow(share.numpy(), cmap="Blues", norm=PowerNorm(0.4, 0, 100))  # rare mistakes show
     figure.colorbar(image, ax=axes, label="% of the pictures of the class", shrink=0.8)
     axes.set(xlabel="the network says", ylabel="it is", title=title)
     if small:
@@ -62,7 +63,7 @@ def draw_confusion(matrix: Tensor, classes: Sequence[str], title: str, path: Pat
         axes.set_xticks(range(count), names, rotation=45, ha="right")
         axes.set_yticks(range(count), names)
         for i, j in torch.nonzero(matrix).tolist():
-            colour = "white" if share[i, j] > 50 else "black"
+            colour = "white" if share[i, j] > 20 else "black"
             axes.text(j, i, f"{share[i, j]:.1f}", ha="center", va="center", color=colour, fontsize="x-small")
     write_atomic(path, lambda file: figure.savefig(file, format="png", dpi=110))
 

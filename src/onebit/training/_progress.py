@@ -1,9 +1,9 @@
-"""Watching a run: a live bar in a terminal, one line per epoch elsewhere."""
+"""Watching a run: live bars in a terminal, one line per epoch elsewhere."""
 
 from __future__ import annotations
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from torch import Tensor
 
 from onebit.training._callback import Callback, Epoch, Plan
@@ -12,52 +12,61 @@ READ_EVERY = 20  # steps between two readings of the loss
 
 
 class LiveProgress(Callback):
-    """A bar over all steps with epoch, loss, best accuracy and time left, and a line for each finished epoch."""
+    """Two bars, each with its time left: the epochs of the run with the best accuracy so far, and the steps of the
+    epoch with the loss; and a line for each finished epoch.
+    """
 
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console()
-        self._bar = Progress(
-            TextColumn("epoch {task.fields[epoch]}"),
+        self._bars = Progress(
+            TextColumn("{task.description} {task.fields[at]}"),
             BarColumn(bar_width=None),
-            MofNCompleteColumn(),
-            TextColumn("loss {task.fields[loss]}  best {task.fields[best]}"),
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
             console=self._console,
             refresh_per_second=4,
-            speed_estimate_period=20,
+            speed_estimate_period=60,
         )
-        self._step = 0
+        self._read, self._loss = 0, "loss -"
 
     def on_start(self, plan: Plan) -> None:
-        """Draw the bar, where a resumed run goes on."""
-        self._epochs = plan.recipe.epochs
-        self._epoch = plan.epoch
+        """Draw the bars, where a resumed run goes on."""
+        self._epochs, self._steps = plan.recipe.epochs, plan.steps
         done = plan.epoch * plan.steps + plan.step
-        self._task = self._bar.add_task(
-            "train", total=self._epochs * plan.steps, completed=done, epoch=self._of(plan.epoch + 1), loss="-", best="-"
-        )
-        self._bar.start()
+        self._run = self._bars.add_task("epoch", total=self._epochs * plan.steps, completed=done, at="", note="best -")
+        self._epoch = self._bars.add_task(" step", total=plan.steps, at="", note=self._loss)
+        self._begin(plan.epoch + 1, plan.step)
+        self._bars.start()
 
     def on_step(self, loss: Tensor) -> None:
-        """Advance; read the loss now and then."""
+        """Advance; read the loss now and then, and at the first step, which may be long ago in a slow run."""
         self._step += 1
-        if self._step % READ_EVERY == 0:
-            self._bar.update(self._task, loss=f"{loss.item():.4f}")
-        self._bar.advance(self._task)
+        if self._read % READ_EVERY == 0:
+            self._loss = f"loss {loss.item():.4f}"
+        self._read += 1
+        self._bars.advance(self._run)
+        self._bars.update(self._epoch, advance=1, at=self._of(self._step, self._steps), note=self._loss)
 
     def on_epoch(self, epoch: Epoch) -> None:
-        """A line above the bar, and the best so far."""
-        self._bar.update(self._task, best=f"{epoch.best:.2%}", epoch=self._of(min(epoch.epoch + 1, self._epochs)))
+        """A line above the bars, and the best so far."""
+        self._bars.update(self._run, note=f"best {epoch.best:.2%}")
         self._console.print(epoch_line(epoch, self._epochs), highlight=False)
+        if epoch.epoch < self._epochs:
+            self._begin(epoch.epoch + 1, 0)
 
     def on_end(self) -> None:
-        """Leave the bar as it stands."""
-        self._bar.stop()
+        """Leave the bars as they stand."""
+        self._bars.stop()
 
-    def _of(self, epoch: int) -> str:
-        return f"{epoch}/{self._epochs}"
+    def _begin(self, epoch: int, step: int) -> None:
+        self._step = step
+        self._bars.update(self._run, at=self._of(min(epoch, self._epochs), self._epochs))
+        self._bars.reset(self._epoch, completed=step, at=self._of(step, self._steps), note=self._loss)
+
+    def _of(self, number: int, total: int) -> str:
+        return f"{number:>{len(str(total))}}/{total}"
 
 
 class LineProgress(Callback):

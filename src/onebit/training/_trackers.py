@@ -27,7 +27,7 @@ class TrackedRun:
 
 
 class Tracker:
-    """Base of trackers. Write `log`, and where needed `start` and `end`; register it to give it a name:
+    """Base of trackers. Write `log`, and where needed the others; register it to give it a name:
 
     `training.TRACKERS.register("mine")(MyTracker)`, or pass an instance: `train(..., trackers=[MyTracker()])`.
     An exception in a tracker is told once and never stops the run.
@@ -40,15 +40,26 @@ class Tracker:
         """After each epoch (from 1), figures by name: "loss", "accuracy/validation", "flip_ratio/hidden1.linear"."""
         raise NotImplementedError
 
+    def tested(self, accuracy: float, epoch: int) -> None:
+        """After the last epoch, which `epoch` is: the share of the test pictures that the best one gets right."""
+
     def end(self) -> None:
         """After the last epoch, or when the run stops for any reason."""
+
+
+class _Service(Tracker):
+    """Takes the test accuracy as a figure of the last epoch."""
+
+    def tested(self, accuracy: float, epoch: int) -> None:
+        """As "accuracy/test"."""
+        self.log({"accuracy/test": accuracy}, epoch)
 
 
 TRACKERS: Registry[Callable[[], Tracker]] = Registry("tracker")
 
 
 @TRACKERS.register("tensorboard")
-class TensorBoard(Tracker):
+class TensorBoard(_Service):
     """Event files in the folder `tensorboard` of the run; a resumed run hides what it does again."""
 
     def __init__(self) -> None:
@@ -71,7 +82,7 @@ class TensorBoard(Tracker):
 
 
 @TRACKERS.register("mlflow")
-class MLflow(Tracker):
+class MLflow(_Service):
     """A run of MLflow, on the server that MLFLOW_TRACKING_URI names; the experiment too comes from the environment."""
 
     PARAMETER = 500  # characters that every server takes
@@ -97,7 +108,7 @@ class MLflow(Tracker):
 
 
 @TRACKERS.register("wandb")
-class WeightsAndBiases(Tracker):
+class WeightsAndBiases(_Service):
     """A run of Weights & Biases in the project "onebit", or the one that WANDB_PROJECT names."""
 
     def __init__(self) -> None:
@@ -125,7 +136,7 @@ class WeightsAndBiases(Tracker):
 
 
 @TRACKERS.register("trackio")
-class Trackio(Tracker):
+class Trackio(_Service):
     """A run of Trackio in the project "onebit", or the one that TRACKIO_PROJECT names; `trackio show` displays it."""
 
     def __init__(self) -> None:

@@ -37,8 +37,8 @@ class Tracking(Callback):
         self._each(lambda tracker: tracker.log(epoch.figures(), epoch.epoch))
 
     def tested(self, accuracy: float) -> None:
-        """Log the test accuracy of the best epoch, at the last one."""
-        self._each(lambda tracker: tracker.log({"accuracy/test": accuracy}, self._epoch))
+        """Tell them the test accuracy of the best epoch."""
+        self._each(lambda tracker: tracker.tested(accuracy, self._epoch))
 
     def close(self) -> None:
         """End all trackers that were started."""
