@@ -239,7 +239,7 @@ def test_layers_that_cannot_be_binary_stay_float_with_their_reason() -> None:
     torch.manual_seed(0)
     net = nn.Sequential(nn.Linear(12, 20), nn.BatchNorm1d(20), SignModule(), nn.Linear(20, 5))
     packed = convert(net, torch.randn(8, 12))
-    assert operators(packed) == ["linear", "pack", "unpack", "linear"]
+    assert operators(packed) == ["linear", "pack_threshold", "unpack", "linear"]
     x = torch.randn(3, 12)
     before = packed(x)
     with torch.no_grad():

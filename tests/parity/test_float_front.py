@@ -50,7 +50,7 @@ def test_a_stem_of_real_weights_stays_float_and_the_rest_is_packed(tmp_path):
         nn.Linear(180, 10),
     )
     net.train()(pictures(30, 24))
-    agree_everywhere(net.eval(), pictures(20, 24), tmp_path, ["pack", "conv2d_bits", "conv2d_float"])
+    agree_everywhere(net.eval(), pictures(20, 24), tmp_path, ["pack_nchw_threshold", "conv2d_bits", "conv2d_float"])
 
 
 @pytest.mark.parametrize("steps", [["unit", {"gcn": 55}, "zca"], ["lcn", "normalise"]])
@@ -59,7 +59,7 @@ def test_a_network_with_preprocessing_in_its_door_converts(steps, tmp_path):
     net = models.create("cifar10-convnet", widths=(8, 9, 10, 8, 8, 8), hidden=(16, 16))
     net.pixels = data.preprocess(steps).fit(pictures(40))
     net.train()(pictures(30))
-    agree_everywhere(net.eval(), pictures(12), tmp_path, ["pack", "conv2d_bits", "max_pool2d"])
+    agree_everywhere(net.eval(), pictures(12), tmp_path, ["pack_nchw_threshold", "conv2d_bits", "max_pool2d"])
 
 
 def test_a_float_layer_between_binary_ones_is_kept(tmp_path):

@@ -12,6 +12,9 @@ import onebit.ops  # noqa: F401  registers torch.ops.onebit
 
 aten = torch.ops.aten
 PACK = torch.ops.onebit.pack.default
+PACK_NCHW = torch.ops.onebit.pack_nchw.default
+PACK_THRESHOLD = torch.ops.onebit.pack_threshold.default
+PACK_NCHW_THRESHOLD = torch.ops.onebit.pack_nchw_threshold.default
 UNPACK = torch.ops.onebit.unpack.default
 
 

@@ -94,7 +94,9 @@ def test_each_block_becomes_one_call_that_gives_floats_and_bits(kind, tmp_path: 
     packed = convert(model, pictures(16))
     assert operators(packed) == ["conv2d_both", "conv2d_fused"]
     targets = [str(node.target) for node in packed.graph_module.graph.nodes if node.op == "call_function"]
-    assert targets.count("onebit.pack.default") == 1  # the input's; no float is packed between the blocks
+    assert (
+        sum(target.startswith("onebit.pack") for target in targets) == 1
+    )  # the input's; no float is packed between the blocks
     assert not {"aten.add.Tensor", "aten.relu.default", "aten.mul.Tensor"} & set(
         targets[targets.index("onebit.conv2d_both.default") :]
     )

@@ -19,6 +19,7 @@ from onebit.conversion.passes._dense import match_dense as match_dense
 from onebit.conversion.passes._explain import explain_layers as explain_layers
 from onebit.conversion.passes._flatten import delay_flatten as delay_flatten
 from onebit.conversion.passes._floats import spell_floats as spell_floats
+from onebit.conversion.passes._pack import fold_packs as fold_packs
 from onebit.conversion.passes._pool import match_pool as match_pool
 from onebit.conversion.passes._repack import cancel_repacking as cancel_repacking
 from onebit.conversion.passes._scores import expand_batch_norm as expand_batch_norm
@@ -34,4 +35,4 @@ CLEANING: tuple[Pass, ...] = (
 RECOGNITION: tuple[Pass, ...] = (recognise_binarize, cancel_surrogates)
 # Repeated: a threshold can make the next layer binary.
 PACKING: tuple[Pass, ...] = (match_pool, cancel_repacking, match_dense, match_conv, fold_thresholds)
-FINISHING: tuple[Pass, ...] = (fold_epilogue, fuse_steps, expand_batch_norm, spell_floats, explain_layers)
+FINISHING: tuple[Pass, ...] = (fold_epilogue, fuse_steps, fold_packs, expand_batch_norm, spell_floats, explain_layers)

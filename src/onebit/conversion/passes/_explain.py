@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from torch import fx
 
-from onebit.conversion._graph import PACK, UNPACK, aten, calls, copy_of, finished, layer_name
+from onebit.conversion._graph import (
+    PACK,
+    PACK_NCHW,
+    PACK_NCHW_THRESHOLD,
+    PACK_THRESHOLD,
+    UNPACK,
+    aten,
+    calls,
+    copy_of,
+    finished,
+    layer_name,
+)
 from onebit.conversion._layer import layer_of
 
 _PRODUCTS = (aten.linear.default, aten.matmul.default, aten.mm.default, aten.bmm.default, aten.addmm.default)
@@ -36,8 +47,10 @@ def _described(node: fx.Node) -> tuple[str, str]:
         return layer_name(node), f"stays float: {why}"
     if "pool" in node.meta:
         return layer_name(node), node.meta["pool"]
-    if calls(node, PACK):
+    if calls(node, PACK, PACK_NCHW):
         return f"{node.name}", "signs of float values"
+    if calls(node, PACK_THRESHOLD, PACK_NCHW_THRESHOLD):
+        return f"{node.name}", "signs of float values, with what stood in front of them in its thresholds"
     if calls(node, UNPACK):
         return f"{node.name}", "its signs are used as numbers"
     return layer_name(node), ""
