@@ -19,6 +19,14 @@ def test_the_packed_file_has_exactly_the_accuracy_of_the_run(capsys, run_folder,
     assert packed["seconds"] > 0
 
 
+def test_a_run_is_measured_on_its_own_data_set_unless_another_is_named(capsys, run_folder, packed_file, root):
+    own = evaluate(capsys, run_folder, "--root", root)
+    named = evaluate(capsys, run_folder, "--data", "mnist", "--root", root)
+    assert (own["data"], own["correct"]) == ("mnist", named["correct"])
+    assert main(["eval", str(packed_file), "--root", str(root)]) == 2
+    assert "--data" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("isa", native.available_isas("dense"))
 def test_the_kernels_that_ran_are_named(isa, capsys, packed_file, root):
     with native.force(isa):

@@ -13,6 +13,7 @@ from typing import Any
 from onebit._errors import FormatError
 from onebit.training._atomic import write_atomic
 from onebit.training._callback import Epoch
+from onebit.training._curves import log_scale
 from onebit.training._recipe import Recipe
 from onebit.training._run_folder import RunFolder
 from onebit.training._typed import flatten
@@ -69,6 +70,7 @@ def draw_comparison(runs: Sequence[Run], path: Path) -> None:
     """Validation error and training loss of all runs over their epochs; raises OutputError if it cannot be written."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(12, 4.5), layout="constrained")
     FigureCanvasAgg(figure)
@@ -78,10 +80,12 @@ def draw_comparison(runs: Sequence[Run], path: Path) -> None:
         label = f"{run.path.name}: {1 - run.history[-1].best:.2%}"
         (line,) = error.plot(epochs, [100 * (1 - one.validation_accuracy) for one in run.history], label=label)
         error.plot(run.history[-1].best_epoch, 100 * (1 - run.history[-1].best), "o", color=line.get_color())
-        loss.plot(epochs, [one.loss for one in run.history])
-    error.set(title="validation error, % (the dot: best epoch)", xlabel="epoch", yscale="log")
-    loss.set(title="training loss", xlabel="epoch", yscale="log")
+        loss.plot(epochs, [one.loss for one in run.history], marker="." if len(epochs) == 1 else None)
+    error.set(title="validation error, % (the dot: best epoch)", xlabel="epoch")
+    loss.set(title="training loss", xlabel="epoch")
     for axes in (error, loss):
-        axes.grid(alpha=0.3, which="both")
+        log_scale(axes)
+        axes.grid(alpha=0.3)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     error.legend()
     write_atomic(path, lambda file: figure.savefig(file, format="png", dpi=110))

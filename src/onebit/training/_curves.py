@@ -47,7 +47,7 @@ def _plot(
     for name, values in curves.items():
         axes.plot(epochs, values, marker=marker, markersize=3, label=name)
     if log and any(value > 0 for values in curves.values() for value in values):
-        axes.set_yscale("log")  # zeros fall off it, which is what a frozen layer is
+        log_scale(axes)  # zeros fall off it, which is what a frozen layer is
     else:
         axes.set_ylim(bottom=0)
     axes.set(xlabel="epoch", title=title)
@@ -57,6 +57,16 @@ def _plot(
         axes.legend(fontsize="small")
     elif not curves:
         axes.text(0.5, 0.5, "no binary layers", ha="center", transform=axes.transAxes)
+
+
+def log_scale(axes: Any) -> None:
+    """A logarithmic vertical axis with plain numbers at 1, 2 and 5 of each decade."""
+    from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
+
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
 
 
 def _by_layer(epochs: Sequence[dict[str, float]]) -> dict[str, list[float]]:
