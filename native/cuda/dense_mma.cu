@@ -54,27 +54,6 @@ OB_DEVICE void load_stage(const DenseArgs &args, u8 *stage, u32 row0, u32 column
     copy_async_commit(); /* an empty group too: the count of groups is the clock of the ring */
 }
 
-OB_DEVICE void multiply_stage(const u8 *stage, int (&acc)[4][8][4], u32 warp, u32 lane) {
-    const u8 *x = stage, *w = stage + TILE * K_BYTES;
-#pragma unroll
-    for (u32 step = 0; step < 2; ++step) {
-        u32 a[4][4], b[8][2];
-#pragma unroll
-        for (u32 i = 0; i < 4; ++i)
-            ldmatrix_x4(a[i], x + ob_swizzle_64(warp / 2 * 64 + i * 16 + ob_ldmatrix_row(lane, 1),
-                                                step * 2 + ob_ldmatrix_chunk(lane, 1)));
-#pragma unroll
-        for (u32 j = 0; j < 4; ++j) {
-            u32 pair[4];
-            ldmatrix_x4(pair, w + ob_swizzle_64(warp % 2 * 64 + j * 16 + ob_ldmatrix_row(lane, 0),
-                                                step * 2 + ob_ldmatrix_chunk(lane, 0)));
-            b[2 * j][0] = pair[0], b[2 * j][1] = pair[1];
-            b[2 * j + 1][0] = pair[2], b[2 * j + 1][1] = pair[3];
-        }
-        mma_tile(acc, a, b);
-    }
-}
-
 extern "C" __global__ void __launch_bounds__(THREADS) onebit_dense_mma(const DenseArgs args) {
     OB_SHARED(memory);
     u32 warp = threadIdx.x / 32, lane = threadIdx.x % 32, tile_m, tile_n;
@@ -87,7 +66,8 @@ extern "C" __global__ void __launch_bounds__(THREADS) onebit_dense_mma(const Den
         __syncthreads(); /* this block's tile has arrived, and everybody is done with the tile before */
         u32 next = block + STAGES - 1;
         load_stage(args, memory + next % STAGES * STAGE_BYTES, row0, column0, next);
-        multiply_stage(memory + block % STAGES * STAGE_BYTES, acc, warp, lane);
+        const u8 *stage = memory + block % STAGES * STAGE_BYTES;
+        multiply_tiles(stage, stage + TILE * K_BYTES, acc, warp, lane);
     }
     copy_async_wait<0>();
     __syncthreads();

@@ -4,6 +4,7 @@
  *   AND     4    -2 pc(a)   k - 2 pc(w)
  *   XOR    -2       0       k
  *   DOT     1       0       minus the padded positions, each of which added (+1)(+1)
+ *   whole   1       0       0: the kernel has added its own terms already (OB_WHOLE_SUMS)
  * Limits: k < 2^28 for bits and k <= 2^22 for bytes, so that |y| < 2^30. */
 #ifndef OB_EPILOGUE_CUH
 #define OB_EPILOGUE_CUH
@@ -12,7 +13,9 @@
 #define OB_OUTPUT_FLOAT 2
 #define OB_OUTPUT_BITS 3
 
-#if OB_FORM == OB_FORM_AND
+#if defined(OB_WHOLE_SUMS)
+#define OB_ALPHA 1
+#elif OB_FORM == OB_FORM_AND
 #define OB_ALPHA 4
 #elif OB_FORM == OB_FORM_XOR
 #define OB_ALPHA (-2)
@@ -32,11 +35,14 @@ struct DenseArgs {
     u32 k_bytes;             /* bytes of a row that hold data */
     u32 x_stride, weight_stride;
     u32 tiles_m, tiles_n, band;
-    int padding; /* positions past k that the DOT form multiplied */
+    u32 out_columns; /* of a row of the result: n, and more where n are the channels of one group */
+    int padding;     /* positions past k that the DOT form multiplied */
 };
 
 OB_DEVICE int row_term(const DenseArgs &args, u32 row) {
-#if OB_FORM == OB_FORM_AND
+#if defined(OB_WHOLE_SUMS)
+    return 0;
+#elif OB_FORM == OB_FORM_AND
     return row < args.m ? -2 * args.row_sums[row] : 0;
 #else
     return 0;
@@ -44,7 +50,9 @@ OB_DEVICE int row_term(const DenseArgs &args, u32 row) {
 }
 
 OB_DEVICE int column_term(const DenseArgs &args, u32 column) {
-#if OB_FORM == OB_FORM_AND
+#if defined(OB_WHOLE_SUMS)
+    return 0;
+#elif OB_FORM == OB_FORM_AND
     return (int)args.k - 2 * args.column_sums[column];
 #elif OB_FORM == OB_FORM_XOR
     return (int)args.k;
@@ -118,7 +126,7 @@ OB_DEVICE u32 quad_collect(u32 w0, u32 w1, u32 w2, u32 w3, u32 lane) {
 template <int COLUMNS>
 OB_DEVICE void emit_bits(const DenseArgs &args, const int *acc, const int *bounds, const u32 *flips,
                          const int (&terms)[2], u32 row0, u32 column0, u32 lane) {
-    u32 row_words = (args.n + 63) / 64, word0 = column0 / 64, t = lane & 3;
+    u32 words = (args.n + 63) / 64, row_words = (args.out_columns + 63) / 64, word0 = column0 / 64, t = lane & 3;
     u32 w[8][2] = {};
 #pragma unroll
     for (int i = 0; i < COLUMNS / 32; ++i) lane_bits(w[i], acc + 16 * i, bounds + 32 * i, terms, lane);
@@ -127,7 +135,7 @@ OB_DEVICE void emit_bits(const DenseArgs &args, const int *acc, const int *bound
         u32 row = row0 + lane / 4 + 8 * half;
         u32 low = quad_collect(w[0][half], w[2][half], w[4][half], w[6][half], lane);
         u32 high = quad_collect(w[1][half], w[3][half], w[5][half], w[7][half], lane);
-        if (64 * t < COLUMNS && row < args.m && word0 + t < row_words)
+        if (64 * t < COLUMNS && row < args.m && word0 + t < words)
             ((u64 *)args.out)[(u64)row * row_words + word0 + t] =
                 (u64)(high ^ flips[2 * t + 1]) << 32 | (low ^ flips[2 * t]);
     }
@@ -146,6 +154,7 @@ template <int COLUMNS>
 OB_DEVICE void emit_numbers(const DenseArgs &args, const int *acc, const int (&terms)[2], u32 row0, u32 column0,
                             u32 lane) {
     u32 row = row0 + lane / 4;
+    bool even = (args.out_columns & 1) == 0 && ((u64)args.out & 7) == 0;
 #pragma unroll
     for (int group = 0; group < COLUMNS / 8; ++group) {
         u32 column = column0 + 8 * group + 2 * (lane & 3);
@@ -155,11 +164,11 @@ OB_DEVICE void emit_numbers(const DenseArgs &args, const int *acc, const int (&t
 #pragma unroll
         for (int half = 0; half < 2; ++half) {
             if (row + 8 * half >= args.m) continue;
-            u32 *to = (u32 *)args.out + (u64)(row + 8 * half) * args.n + column;
+            u32 *to = (u32 *)args.out + (u64)(row + 8 * half) * args.out_columns + column;
             u32 a = finish(args, OB_ALPHA * acc[4 * group + 2 * half] + terms[half] + first, column);
             u32 b =
                 pair ? finish(args, OB_ALPHA * acc[4 * group + 2 * half + 1] + terms[half] + second, column + 1) : 0;
-            if (pair && (args.n & 1) == 0)
+            if (pair && even)
                 *(u64 *)to = (u64)b << 32 | a;
             else {
                 to[0] = a;

@@ -96,4 +96,25 @@ OB_DEVICE void mma_tile(int (&c)[4][8][4], const u32 (&a)[4][4], const u32 (&b)[
 #endif
 }
 
+/* One of four warps' 64 x 64 products of two 128 x 64-byte tiles in shared memory. */
+OB_DEVICE void multiply_tiles(const u8 *x, const u8 *w, int (&acc)[4][8][4], u32 warp, u32 lane) {
+#pragma unroll
+    for (u32 step = 0; step < 2; ++step) {
+        u32 a[4][4], b[8][2];
+#pragma unroll
+        for (u32 i = 0; i < 4; ++i)
+            ldmatrix_x4(a[i], x + ob_swizzle_64(warp / 2 * 64 + i * 16 + ob_ldmatrix_row(lane, 1),
+                                                step * 2 + ob_ldmatrix_chunk(lane, 1)));
+#pragma unroll
+        for (u32 j = 0; j < 4; ++j) {
+            u32 pair[4];
+            ldmatrix_x4(pair, w + ob_swizzle_64(warp % 2 * 64 + j * 16 + ob_ldmatrix_row(lane, 0),
+                                                step * 2 + ob_ldmatrix_chunk(lane, 0)));
+            b[2 * j][0] = pair[0], b[2 * j][1] = pair[1];
+            b[2 * j + 1][0] = pair[2], b[2 * j + 1][1] = pair[3];
+        }
+        mma_tile(acc, a, b);
+    }
+}
+
 #endif

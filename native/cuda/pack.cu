@@ -69,3 +69,18 @@ extern "C" __global__ void __launch_bounds__(256)
         bytes[i] = column >= k ? 0 : words[i / stride * row_words + column / 64] >> (column % 64) & 1 ? -1 : 1;
     }
 }
+
+/* words (places, ceil(c / 64)) -> (places, groups * ceil(c / groups / 64)): every group's channels from a word on. */
+extern "C" __global__ void __launch_bounds__(256)
+    onebit_regroup(const u64 *words, u64 *grouped, u64 places, u32 channels, u32 groups) {
+    u32 each = channels / groups, group_words = (each + 63) / 64, row_words = (channels + 63) / 64;
+    u64 count = places * groups * group_words;
+    for (u64 i = (u64)blockIdx.x * blockDim.x + threadIdx.x; i < count; i += (u64)gridDim.x * blockDim.x) {
+        u32 within = (u32)(i % group_words), group = (u32)(i / group_words % groups), left = each - within * 64;
+        u64 first = (u64)group * each + within * 64, shift = first % 64;
+        const u64 *from = words + i / group_words / groups * row_words;
+        u64 word = from[first / 64] >> shift;
+        if (shift && first / 64 + 1 < row_words) word |= from[first / 64 + 1] << (64 - shift);
+        grouped[i] = left < 64 ? word & ((1ull << left) - 1) : word;
+    }
+}

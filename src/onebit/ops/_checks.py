@@ -7,7 +7,7 @@ not read past a tensor; these messages are the better ones, and their classes ar
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -75,14 +75,14 @@ def check_words(op: str, name: str, words: Tensor, k: int) -> None:
 
 def refuse_devices(op: str, operator: torch._ops.OpOverload, arguments: tuple[object, ...]) -> None:
     """OptionError for a tensor on another device than the CPU."""
-    for name, tensor in _tensors(operator, arguments):
+    for name, tensor in tensors_of(operator, arguments):
         if not (tensor.is_cpu or tensor.is_meta):
             raise OptionError(f"{op}: {name} is on {tensor.device}; libonebit runs on the CPU: use {name}.cpu().")
 
 
 def refuse_gradients(op: str, operator: torch._ops.OpOverload, arguments: tuple[object, ...]) -> None:
     """OptionError for a tensor whose gradient would be lost."""
-    for name, tensor in _tensors(operator, arguments):
+    for name, tensor in tensors_of(operator, arguments):
         if tensor.requires_grad:
             raise OptionError(
                 f"{op}: {name} requires a gradient, but onebit.ops are inference operators without one. Train with "
@@ -90,7 +90,7 @@ def refuse_gradients(op: str, operator: torch._ops.OpOverload, arguments: tuple[
             )
 
 
-def _tensors(operator: torch._ops.OpOverload, arguments: tuple[object, ...]) -> Iterator[tuple[str, Tensor]]:
+def tensors_of(operator: torch._ops.OpOverload, arguments: Sequence[object]) -> Iterator[tuple[str, Tensor]]:
     """Every tensor among the arguments and in their lists, with the argument's name."""
     for position, argument in enumerate(arguments):
         for tensor in argument if isinstance(argument, list) else (argument,):

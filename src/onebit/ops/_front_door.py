@@ -14,6 +14,7 @@ torch.ops.onebit.* torch's own warning appears in backward().
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -53,6 +54,8 @@ def define(schema: str, fake: Kernel, fallback: Kernel) -> None:
 
 def open_door() -> FrontDoor:
     """Registers the CPU kernels of all operators that are defined; called once, after the last definition."""
+    if torch.version.cuda is not None:
+        open_cuda()
     wish = os.environ.get("ONEBIT_TORCH_FRONT", "")
     if wish and wish not in _DOORS:
         raise OptionError(f"ONEBIT_TORCH_FRONT: {unknown_name('front door', wish, _DOORS)}")
@@ -64,6 +67,24 @@ def open_door() -> FrontDoor:
     if wish == "c-shim":
         raise NativeError(f"ONEBIT_TORCH_FRONT=c-shim, but the C kernels could not be registered; {reason}.")
     return _open_python(reason)
+
+
+@functools.cache
+def open_cuda() -> None:
+    """Registers kernels for CUDA tensors, once; the first call of one loads onebit.ops.cuda, and nothing does before.
+
+    A torch without CUDA has no such tensors, so there open_door leaves them out.
+    """
+    for name in _fallbacks:
+        _LIBRARY.impl(name, functools.partial(_on_cuda, name), "CUDA")  # type: ignore[no-untyped-call]
+
+
+def _on_cuda(name: str, *arguments: object) -> Any:
+    from onebit.ops.cuda import OPERATORS
+
+    if name not in OPERATORS:
+        raise OptionError(f"{name} has no kernel for CUDA tensors: give it tensors on the CPU (.cpu()).")
+    return OPERATORS[name](*arguments)
 
 
 def _register_c_kernels() -> str:

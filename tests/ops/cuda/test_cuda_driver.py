@@ -25,10 +25,10 @@ def test_the_arguments_of_a_dense_kernel_are_laid_out_as_the_source_says() -> No
             continue
         names = declaration.count(",") + 1
         kinds += ["Q" if "*" in declaration else "i" if declaration.split()[0] == "int" else "I"] * names
-    assert "".join(kinds) == "Q" * 9 + "I" * 9 + "i"
-    packed = _driver.dense_arguments(range(9), range(20, 29), -3)
-    assert bytes(packed) == struct.pack("<9Q9Ii", *range(9), *range(20, 29), -3)
-    assert ctypes.sizeof(packed) == 112
+    assert "".join(kinds) == "Q" * 9 + "I" * 10 + "i"
+    packed = _driver.dense_arguments(range(9), range(20, 30), -3)
+    assert bytes(packed) == struct.pack("<9Q10Ii4x", *range(9), *range(20, 30), -3)
+    assert ctypes.sizeof(packed) == 120
 
 
 def test_structures_have_the_drivers_sizes() -> None:

@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from onebit._errors import NativeError
-from onebit.ops.cuda import _nvrtc, _plan
+from onebit.bits._window import Window
+from onebit.ops._conv_checks import Conv
+from onebit.ops.cuda import _conv_plan, _nvrtc, _plan
 from onebit.ops.cuda._plan import BITS, BYTES, VARIANTS, Device
 from onebit.ops.cuda._sources import Kernel
 
@@ -75,6 +77,34 @@ def test_the_other_kernels_compile_without_spills(
 ) -> None:
     kernels = [Kernel("pack", "onebit_pack", (("OB_INPUT", 1),)), Kernel("paper", "onebit_paper_gemm")]
     kernels.append(_plan.dense(Device(capability, 100), BITS, 3, 1, 64, 1024, 16).kernel)
+    for kernel in kernels:
+        machine_code(nvrtc, disassemble, kernel, capability)
+
+
+@pytest.mark.parametrize("capability", GENERATIONS)
+def test_convolutions_use_the_native_instruction(
+    nvrtc: _nvrtc.Compiler, disassemble: object, capability: tuple[int, int]
+) -> None:
+    device, major, conv = Device(capability, 100), capability[0], Conv(128, 128, Window((3, 3)), 1, 0)
+    cases = [(BITS, 3, 16, BITS_BY[major]), (BITS, 2, 8, BITS_BY[major])]
+    cases.append((BYTES, 3, 1, BYTES_BY.get(major, "IMMA.16832.U8.S8")))
+    for operand, output, align, native in cases:
+        kernel = _conv_plan.plan(device, conv, operand, output, 100_000, align, "mma").kernel
+        products = re.findall(r"\b[BI]MMA\.[.A-Z0-9]+", machine_code(nvrtc, disassemble, kernel, capability))
+        assert products
+        assert all(product.startswith(native) for product in products)
+
+
+@pytest.mark.parametrize("capability", GENERATIONS)
+def test_the_simple_kernels_of_networks_compile_without_spills(
+    nvrtc: _nvrtc.Compiler, disassemble: object, capability: tuple[int, int]
+) -> None:
+    kernels = [Kernel("conv2d_popc", "onebit_conv2d_popc", (("OB_OUTPUT", output),)) for output in (1, 3)]
+    kernels += [
+        Kernel("finish", "onebit_finish", (("OB_OUTPUT", output), ("OB_ACTIVATION", activation)))
+        for output, activation in ((2, 1), (3, 0), (4, 2))
+    ]
+    kernels += [Kernel("max_pool2d", "onebit_max_pool2d"), Kernel("pack", "onebit_regroup", (("OB_INPUT", 1),))]
     for kernel in kernels:
         machine_code(nvrtc, disassemble, kernel, capability)
 

@@ -11,7 +11,8 @@ from torch import Tensor
 from onebit import bits, ops
 from onebit._errors import NativeError, OptionError, ShapeError
 from onebit.bits import _reference as reference
-from onebit.ops import _dense_call, _epilogue
+from onebit.bits._reference import Steps
+from onebit.ops import _dense_call, _epilogue, _front_door
 from onebit.ops import cuda as engine
 from onebit.ops.cuda import _operators
 
@@ -135,9 +136,52 @@ def test_a_foreign_handle_or_device_is_refused(software_gpu: Callable) -> None:
         engine.dense(op, x[:, :1], handle, 7, 70)
 
 
+@pytest.mark.parametrize("family", INPUTS)
+def test_a_second_kernel_makes_what_the_first_cannot(software_gpu: Callable, family: str) -> None:
+    device = software_gpu(AMPERE)
+    x, handle, (scale, bias), y = case(family, "float", 21, 70, 130, 3)
+    steps = Steps((bias,), y.flip(0).contiguous(), True)
+    expected = steps.after(y)
+    direction = torch.where(bias > 0, 1, -1).to(torch.int8)
+    given = (scale, bias, list(steps.activation), [steps.residual], True)
+    fused, both = (next(op for op in _operators.DENSE if op.op == f"{family}_{kind}") for kind in ("fused", "both"))
+    assert torch.equal(_operators.dense(fused, x, handle, 70, 130, *given), expected)
+    floats, words = _operators.dense(both, x, handle, 70, 130, *given, scale, direction)
+    assert torch.equal(floats, expected)
+    negative = torch.where(direction > 0, expected < scale, expected > scale)
+    assert torch.equal(words, bits.pack(torch.where(negative, -1.0, 1.0)).words)
+    assert device.launched[-1][0] == "onebit_finish"
+
+
 def test_every_operator_has_a_cuda_kernel() -> None:
-    names = {"pack", "unpack", "pack_weights", "unpack_weights"}
-    names |= {f"{family}_{output}" for family in INPUTS for output in OUTPUTS}
-    assert set(_operators.OPERATORS) == names
-    for name in names:
+    missing = set(_front_door._fallbacks) - set(_operators.OPERATORS)
+    assert all("_s8_" in name for name in missing)  # signed bytes are the CPU's alone
+    assert set(_operators.OPERATORS) <= set(_front_door._fallbacks)
+    for name in _operators.OPERATORS:
         assert torch._C._dispatch_has_kernel_for_dispatch_key(f"onebit::{name}", "CUDA")
+
+
+def test_an_operator_without_a_kernel_says_so() -> None:
+    with pytest.raises(OptionError, match="nothing has no kernel for CUDA tensors"):
+        _front_door._on_cuda("nothing")
+
+
+def test_every_way_to_pack_is_that_of_the_cpu(software_gpu: Callable) -> None:
+    software_gpu(AMPERE)
+    g = torch.Generator().manual_seed(0)
+    x, threshold = torch.randn(2, 70, 3, generator=g), torch.randn(70, generator=g)
+    direction = (torch.randint(0, 2, (70,), generator=g) * 2 - 1).to(torch.int8)
+    call = torch.ops.onebit
+    assert torch.equal(_operators.pack_moved("pack_nchw", x), call.pack_nchw(x))
+    arguments = (x, threshold, direction)
+    assert torch.equal(_operators.pack_moved("pack_nchw_threshold", *arguments), call.pack_nchw_threshold(*arguments))
+    last = x.movedim(1, -1).contiguous()
+    expected = call.pack_threshold(last, threshold, direction)
+    assert torch.equal(_operators.pack_moved("pack_threshold", last, threshold, direction), expected)
+    assert torch.equal(_operators.pack(x.half()), ops.pack(x.half()))
+
+
+def test_the_first_cuda_tensor_finds_its_kernel(software_gpu: Callable) -> None:
+    software_gpu(AMPERE)
+    x, handle, _, expected = case("dense", "int32", 6, 7, 70, 0)
+    assert torch.equal(_front_door._on_cuda("dense_int32", x, handle, 7, 70), expected)

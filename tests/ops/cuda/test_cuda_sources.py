@@ -7,7 +7,8 @@ import pytest
 from onebit.ops.cuda import _plan, _sources
 from onebit.ops.cuda._sources import Kernel
 
-FILES = ("dense_mma", "dense_popc", "dense_wgmma", "dense_wgmma_peak", "pack", "paper")
+FILES = ("conv2d_mma", "conv2d_popc", "dense_mma", "dense_popc", "dense_wgmma", "dense_wgmma_peak", "finish")
+FILES += ("max_pool2d", "pack", "paper")
 
 
 @pytest.mark.parametrize("file", FILES)

@@ -1,9 +1,13 @@
-"""CUDA kernels behind the operators of onebit.ops, compiled at first use; importing this registers them and no more.
+"""CUDA kernels behind the operators of onebit.ops, compiled at first use.
 
-Any machine can import it: without a GPU nothing is loaded. This list is the public API.
+The first operator that is given a CUDA tensor imports this. Any machine can: without a GPU nothing is loaded.
+This list is the public API.
 """
 
+from onebit.ops.cuda._conv2d import conv2d as conv2d
+from onebit.ops.cuda._operators import OPERATORS as OPERATORS
 from onebit.ops.cuda._operators import dense as dense
 from onebit.ops.cuda._operators import dense_plan as dense_plan
+from onebit.ops.cuda._status import conv_kernels as conv_kernels
 from onebit.ops.cuda._status import kernels as kernels
 from onebit.ops.cuda._status import status as status

@@ -13,7 +13,9 @@ from ctypes import POINTER, byref, c_char_p, c_int, c_uint32, c_uint64, c_void_p
 
 from onebit._errors import NativeError
 
-Parameter = ctypes.Structure | c_uint32 | c_uint64 | c_void_p  # what a kernel can be given
+Parameter = (
+    ctypes.Structure | ctypes.Array[ctypes.c_char] | c_uint32 | c_uint64 | c_void_p
+)  # what a kernel can be given
 _MAX_SHARED = 8  # CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
 _CLUSTER = 4  # CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION
 _TYPE_U8, _INTERLEAVE_NONE, _SWIZZLE_128, _PROMOTE_256, _FILL_ZERO = 0, 0, 3, 3, 0  # CU_TENSOR_MAP_*
@@ -121,10 +123,16 @@ def launch(
 
 
 def dense_arguments(pointers: Sequence[int], sizes: Sequence[int], padding: int) -> ctypes.Structure:
-    """DenseArgs of epilogue.cuh: nine addresses, nine unsigned sizes, one signed."""
-    packed = struct.pack("<9Q9Ii", *pointers, *sizes, padding)
+    """DenseArgs of epilogue.cuh: nine addresses, ten unsigned sizes, one signed."""
+    packed = struct.pack("<9Q10Ii4x", *pointers, *sizes, padding)
     return _DenseArgs.from_buffer_copy(packed)
 
 
+def arguments(layout: str, *values: int, first: bytes = b"") -> ctypes.Array[ctypes.c_char]:
+    """A kernel's struct by value: `first`, then the values as struct.pack lays them out."""
+    packed = first + struct.pack(layout, *values)
+    return (ctypes.c_char * len(packed)).from_buffer_copy(packed)
+
+
 class _DenseArgs(ctypes.Structure):
-    _fields_ = [("pointers", c_uint64 * 9), ("sizes", c_uint32 * 9), ("padding", ctypes.c_int32)]
+    _fields_ = [("pointers", c_uint64 * 9), ("sizes", c_uint32 * 10), ("padding", ctypes.c_int32)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Sequence
 from ctypes import c_uint32, c_uint64, c_void_p
 
@@ -43,11 +44,14 @@ def simple(
     kernel: Kernel, tensors: Sequence[Tensor], sizes: Sequence[tuple[type[c_uint32 | c_uint64], int]], threads: int
 ) -> None:
     """Launches one of pack.cu's kernels with about `threads` threads; arguments are addresses, then sizes."""
-    index = tensors[0].device.index
+    parameters: list[_driver.Parameter] = [c_void_p(tensor.data_ptr()) for tensor in tensors]
+    spread(kernel, tensors[0].device.index, [*parameters, *(kind(value) for kind, value in sizes)], threads)
+
+
+def spread(kernel: Kernel, index: int, parameters: Sequence[_driver.Parameter], threads: int) -> None:
+    """Launches a kernel whose threads stride over their work, with about `threads` of them."""
     function = _function(kernel, index, 0)
     grid = max(1, min(-(-threads // _BLOCK), 32 * device_facts(index).processors))
-    parameters: list[_driver.Parameter] = [c_void_p(tensor.data_ptr()) for tensor in tensors]
-    parameters += [kind(value) for kind, value in sizes]
     _driver.enter(index)
     _driver.launch(function, (grid, 1, 1), (_BLOCK, 1, 1), 0, _stream(index), parameters)
 
@@ -91,8 +95,8 @@ def dense(
     pointers += [x.data_ptr(), weights.data_ptr()]
     rows, columns = plan.tile
     tiles = (-(-m // rows), -(-n // columns))
-    band = max(1, round(device_facts(x.device.index).processors ** 0.5 / plan.cluster))
-    counts = (m, n, k, k_bytes, x_stride, weight_stride, *tiles, band)
+    band = band_of(plan, x.device.index)
+    counts = (m, n, k, k_bytes, x_stride, weight_stride, *tiles, band, n)
     parameters: list[_driver.Parameter] = [_driver.dense_arguments(pointers, counts, plan.padding)]
     if plan.tensor_maps is not None:
         maps = [
@@ -100,7 +104,16 @@ def dense(
             _driver.tensor_map(weights.data_ptr(), n, k_bytes, weight_stride, plan.tensor_maps[1]),
         ]
         parameters = [*maps, *parameters]
-    index = x.device.index
+    start(plan, x.device.index, parameters)
+
+
+def band_of(plan: Plan, index: int) -> int:
+    """Tile rows of a band: the tiles in flight then form a square."""
+    return max(1, round(math.sqrt(device_facts(index).processors) / plan.cluster))
+
+
+def start(plan: Plan, index: int, parameters: Sequence[_driver.Parameter]) -> None:
+    """Launches the plan's kernel."""
     function = _function(plan.kernel, index, plan.shared_bytes)
     _driver.enter(index)
     _driver.launch(

@@ -1,45 +1,61 @@
 """The operators onebit::* for CUDA tensors: the schemas and fakes of onebit.ops, other kernels.
 
-Registering costs nothing and needs no GPU: NVRTC, the driver and the device are first touched by the first call.
+Importing needs no GPU: NVRTC, the driver and the device are first touched by the first call.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from ctypes import c_uint32, c_uint64
-from typing import cast
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from onebit._errors import OptionError
 from onebit.bits import words_for
-from onebit.ops._checks import check_dtype
-from onebit.ops._dense_call import PIXELS, WORDS, Dense, Input
-from onebit.ops._epilogue import BITS as BITS_OUT
-from onebit.ops._epilogue import FLOAT, INT32, Output
+from onebit.ops._conv2d_call import PIXELS as CONV_PIXELS
+from onebit.ops._conv2d_call import WORDS as CONV_WORDS
+from onebit.ops._conv2d_call import Conv2d
+from onebit.ops._dense_call import PIXELS, WORDS, Dense
+from onebit.ops._epilogue import BITS, BOTH, FLOAT, FUSED, INT32, Result
+from onebit.ops._front_door import open_cuda
 from onebit.ops._pack import _fake as _pack_fake
 from onebit.ops._unpack import _fake as _unpack_fake
 from onebit.ops._weights import _pack_weights_fake, _unpack_weights_fake
 from onebit.ops.cuda import _launch, _plan
+from onebit.ops.cuda._conv2d import conv2d
+from onebit.ops.cuda._conv_weights import pack_conv_weights, unpack_conv_weights
+from onebit.ops.cuda._devices import same_device
+from onebit.ops.cuda._finish import DIRECT, channels, finish
+from onebit.ops.cuda._max_pool2d import max_pool2d
 from onebit.ops.cuda._sources import Kernel
 from onebit.ops.cuda._weights import HEADER, check_header, handle_to_rows, prepared, rows_to_handle
 
-# Lives as long as the process: its end would remove the kernels.
-_LIBRARY = torch.library.Library("onebit", "IMPL")  # type: ignore[no-untyped-call]
 _MOVED = (("OB_INPUT", 1),)
 
 
 def pack(x: Tensor) -> Tensor:
-    """onebit::pack."""
-    check_dtype("pack", "x", x, torch.float32, "Its CUDA kernel takes no other: call x.float().")
-    words, x = _pack_fake("pack", x), x.contiguous()
+    """onebit::pack; numbers other than float32 are converted first."""
+    words, x = _pack_fake("pack", x), x.float().contiguous()
     if words.numel():
         rows, k = x.numel() // x.shape[-1], x.shape[-1]
         with torch.cuda.device(x.device):
             sizes = ((c_uint64, rows), (c_uint32, k))
             _launch.simple(Kernel("pack", "onebit_pack", _MOVED), (x, words), sizes, words.numel() * 8)
     return words
+
+
+def pack_moved(op: str, x: Tensor, threshold: Tensor | None = None, direction: Tensor | None = None) -> Tensor:
+    """onebit::pack_nchw and the forms with thresholds: torch moves and compares, then pack."""
+    _pack_fake(op, x, threshold, direction)
+    x = x.movedim(1, -1) if "nchw" in op else x
+    if threshold is not None and direction is not None:
+        same_device(op, (x, threshold, direction))
+        real = x.float()
+        negative = torch.where(direction > 0, real < threshold, real > threshold)
+        x = torch.where(negative, -1.0, 1.0)
+    return pack(x)
 
 
 def unpack(words: Tensor, k: int) -> Tensor:
@@ -65,60 +81,56 @@ def unpack_weights(weights: Tensor, n: int, k: int) -> Tensor:
     return handle_to_rows(weights, n, k)
 
 
-def row_alignment(row_bytes: int) -> int:
-    """The largest of 16, 8, 4, 1 that every row's start is a multiple of."""
-    return next(size for size in (16, 8, 4, 1) if row_bytes % size == 0)
-
-
 def dense_plan(device: _plan.Device, op: Dense, m: int, n: int, k: int, force: str | None = None) -> _plan.Plan:
     """The plan of a dense operator for these sizes on this device."""
     operand = _plan.BITS if op.input is WORDS else _plan.BYTES
     row_bytes = words_for(k) * 8 if operand == _plan.BITS else k
-    return _plan.dense(device, operand, op.output.code, m, n, k, row_alignment(row_bytes), force)
+    return _plan.dense(device, operand, op.output.code, m, n, k, _plan.row_alignment(row_bytes), force)
 
 
-def dense(op: Dense, x: Tensor, weights: Tensor, n: int, k: int, *channels: Tensor, force: str | None = None) -> Tensor:
+def dense(op: Dense, x: Tensor, weights: Tensor, n: int, k: int, *arguments: Any, force: str | None = None) -> Result:
     """Any dense operator; force names a kernel (onebit.ops.cuda.kernels) for tests and measurements."""
-    out = cast("Tensor", op.fake(x, weights, n, k, *channels))  # int32, float and bits give one tensor
-    for name, tensor in zip(("weights", *(name for name, _ in op.output.channels)), (weights, *channels), strict=True):
-        if tensor.device != x.device:
-            raise OptionError(
-                f"{op.op}: {name} is on {tensor.device} and x on {x.device}; move one: {name}.to(x.device)."
-            )
-    m = out.numel() // op.output.columns(n)
+    result = op.fake(x, weights, n, k, *arguments)
+    same_device(op.op, (x, weights, n, k, *arguments))
+    out = result[0] if isinstance(result, tuple) else result
     if not out.numel():
-        return out
-    operand = _plan.BITS if op.input is WORDS else _plan.BYTES
+        return result
     with torch.cuda.device(x.device):
-        plan = dense_plan(_launch.device_facts(x.device.index), op, m, n, k, force)
-        rows = _launch.aligned(x).view(m, -1)
-        ready = prepared(weights, n, k, operand)
-        sums = _launch.row_sums(rows) if plan.row_sums else None
-        channels = tuple(_launch.aligned(channel, channel.element_size()) for channel in channels)
-        is_float = op.output is FLOAT
-        _launch.dense(plan, operand, out, rows, ready.rows, (m, n, k), (sums, ready.sums), channels, is_float)
-    return out
+        if op.output in DIRECT:
+            _product(op, x, weights, n, k, out, channels(arguments), force)
+        else:
+            sums = out.new_empty((*x.shape[:-1], n), dtype=torch.int32)
+            _product(Dense(op.op, op.input, INT32), x, weights, n, k, sums, (), force)
+            finish(op.output, sums, arguments, result)
+    return result
 
 
-def _kernel(op: Dense) -> Callable[..., Tensor]:
-    def run(x: Tensor, weights: Tensor, n: int, k: int, *channels: Tensor) -> Tensor:
-        return dense(op, x, weights, n, k, *channels)
-
-    return run
-
-
-def _families() -> list[Dense]:
-    inputs: tuple[tuple[str, Input], ...] = (("dense", WORDS), ("dense_u8", PIXELS))
-    outputs: tuple[tuple[str, Output], ...] = (("int32", INT32), ("float", FLOAT), ("bits", BITS_OUT))
-    return [Dense(f"{family}_{kind}", given, result) for family, given in inputs for kind, result in outputs]
+def _product(
+    op: Dense, x: Tensor, weights: Tensor, n: int, k: int, out: Tensor, arrays: tuple[Tensor, ...], force: str | None
+) -> None:
+    m, operand = x.numel() // x.shape[-1], _plan.BITS if op.input is WORDS else _plan.BYTES
+    plan = dense_plan(_launch.device_facts(x.device.index), op, m, n, k, force)
+    rows = _launch.aligned(x).view(m, -1)
+    ready = prepared(weights, n, k, operand)
+    sums = _launch.row_sums(rows) if plan.row_sums else None
+    _launch.dense(plan, operand, out, rows, ready.rows, (m, n, k), (sums, ready.sums), arrays, op.output is FLOAT)
 
 
-OPERATORS: dict[str, Callable[..., Tensor]] = {
+OUTPUTS = {"int32": INT32, "float": FLOAT, "bits": BITS, "fused": FUSED, "both": BOTH}
+DENSE = [Dense(f"dense_{kind}", WORDS, output) for kind, output in OUTPUTS.items()]
+DENSE += [Dense(f"dense_u8_{kind}", PIXELS, output) for kind, output in OUTPUTS.items()]
+CONV2D = [Conv2d(f"conv2d_{kind}", CONV_WORDS, output) for kind, output in OUTPUTS.items()]
+CONV2D += [Conv2d(f"conv2d_u8_{kind}", CONV_PIXELS, output) for kind, output in OUTPUTS.items()]
+OPERATORS: dict[str, Callable[..., Any]] = {
     "pack": pack,
+    **{name: partial(pack_moved, name) for name in ("pack_nchw", "pack_threshold", "pack_nchw_threshold")},
     "unpack": unpack,
     "pack_weights": pack_weights,
     "unpack_weights": unpack_weights,
-    **{op.op: _kernel(op) for op in _families()},
+    "pack_conv_weights": pack_conv_weights,
+    "unpack_conv_weights": unpack_conv_weights,
+    "max_pool2d": max_pool2d,
+    **{op.op: partial(dense, op) for op in DENSE},
+    **{op.op: partial(conv2d, op) for op in CONV2D},
 }
-for _name, _function in OPERATORS.items():
-    _LIBRARY.impl(_name, _function, "CUDA")  # type: ignore[no-untyped-call]
+open_cuda()

@@ -209,6 +209,11 @@ def form_of_bits(capability: tuple[int, int]) -> int:
     return XOR if capability < (9, 0) else AND if capability < (10, 0) else DOT
 
 
+def row_alignment(row_bytes: int) -> int:
+    """The largest of 16, 8, 4, 1 that every row's start is a multiple of."""
+    return next(size for size in (16, 8, 4, 1) if row_bytes % size == 0)
+
+
 def _row_bytes(operand: int, k: int) -> int:
     return -(-k // 64) * 8 if operand == BITS else k
 

@@ -6,6 +6,7 @@ import torch
 
 from onebit._errors import NativeError
 from onebit.ops.cuda import _nvrtc
+from onebit.ops.cuda._conv_plan import KERNELS
 from onebit.ops.cuda._launch import device_facts
 from onebit.ops.cuda._plan import VARIANTS
 
@@ -26,3 +27,8 @@ def kernels(device: int = 0) -> list[str]:
     """The dense kernels that this device can run, by the names that force one."""
     names = ["popc", "mma"]
     return names + list(VARIANTS) if device_facts(device).capability == (9, 0) else names
+
+
+def conv_kernels() -> list[str]:
+    """The kernels of conv2d on bits, by the names that force one: the same on every device."""
+    return list(KERNELS)

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import ctypes
 import threading
+from collections.abc import Callable
 from ctypes import c_uint32, c_uint64
 from dataclasses import dataclass
+from typing import TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -26,35 +28,48 @@ HEADER = 64  # bytes of a handle before its bits
 LANES = 8  # channels whose words lie side by side
 
 
+T = TypeVar("T")
+
+
 @dataclass(frozen=True)
 class Prepared:
-    """rows: (n, W) words or (n, stride) int8 signs. sums: popcounts of the rows, for bits. version: of the handle."""
+    """rows: (n, W) words or (n, stride) int8 signs. sums: popcounts of the rows, for bits."""
 
     rows: Tensor
     sums: Tensor | None
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """version: of the handle that `made` was made from. alive: whether its memory still is."""
+
+    made: object
     version: int
     alive: StorageWeakRef
 
 
-_Key = tuple[int, int, int, int, int]
-_prepared: dict[_Key, Prepared] = {}
+_prepared: dict[tuple[object, ...], _Kept] = {}
 _lock = threading.Lock()
 
 
-def prepared(weights: Tensor, n: int, k: int, operand: int) -> Prepared:
-    """The weights of a handle on its device; raises NativeError if it is no handle of n x k."""
-    storage = weights.untyped_storage()
-    version = _version(weights)
-    key: _Key = (storage._cdata, int(weights.storage_offset()), n, k, operand)
+def remembered(weights: Tensor, what: tuple[object, ...], make: Callable[[], T]) -> T:
+    """What make() makes of a handle, once for each `what`, and again when the handle changes in place."""
+    storage, version = weights.untyped_storage(), _version(weights)
+    key = (storage._cdata, int(weights.storage_offset()), *what)
     found = _prepared.get(key)
-    if found is not None and found.version == version:
-        return found
+    if found is not None and found.version == version and not _is_gone(found):
+        return cast("T", found.made)
+    if torch.cuda.is_current_stream_capturing():
+        raise NativeError(
+            "These weights are used for the first time while a CUDA graph is captured, and preparing them waits for "
+            "the device. Run the model once before the capture."
+        )
     with _lock:
         for old in [name for name, entry in list(_prepared.items()) if _is_gone(entry)]:
             del _prepared[old]
-        made = _prepare(weights, n, k, operand)
+        made = make()
         torch.cuda.current_stream(weights.device).synchronize()  # other streams may use it next
-        _prepared[key] = made
+        _prepared[key] = _Kept(made, version, StorageWeakRef(storage))  # type: ignore[no-untyped-call]
     return made
 
 
@@ -63,27 +78,26 @@ def _version(weights: Tensor) -> int:
     return 0 if weights.is_inference() else weights._version
 
 
-def _is_gone(entry: Prepared) -> bool:
+def _is_gone(entry: _Kept) -> bool:
     expired: bool = entry.alive.expired()  # type: ignore[no-untyped-call]
     return expired
 
 
+def prepared(weights: Tensor, n: int, k: int, operand: int) -> Prepared:
+    """The weights of a handle on its device; raises NativeError if it is no handle of n x k."""
+    return remembered(weights, (n, k, operand), lambda: _prepare(weights, n, k, operand))
+
+
 def _prepare(weights: Tensor, n: int, k: int, operand: int) -> Prepared:
-    if torch.cuda.is_current_stream_capturing():
-        raise NativeError(
-            "These weights are used for the first time while a CUDA graph is captured, and preparing them waits for "
-            "the device. Run the model once before the capture."
-        )
     check_header(weights[:HEADER].cpu(), n, k)
     rows = handle_to_rows(weights, n, k)
-    alive = StorageWeakRef(weights.untyped_storage())  # type: ignore[no-untyped-call]
     if operand == BITS:
-        return Prepared(rows, row_sums(rows), _version(weights), alive)
+        return Prepared(rows, row_sums(rows))
     stride = -(-k // 16) * 16
     signs = torch.empty((n, stride), dtype=torch.int8, device=weights.device)
     kernel = Kernel("pack", "onebit_expand", (("OB_INPUT", 1),))
     simple(kernel, (rows, signs), ((c_uint64, n), (c_uint32, k), (c_uint32, stride)), n * stride)
-    return Prepared(signs, None, _version(weights), alive)
+    return Prepared(signs, None)
 
 
 def check_header(header: Tensor, n: int, k: int) -> None:
