@@ -43,7 +43,7 @@ CASES |= {
 }
 ALONE = {f"aten.{name}" for name in ("linear.default", "mean.dim", "sum.dim_IntList")}  # have tests of their own
 ALONE |= {f"aten.{name}" for name in ("matmul.default", "lt.Scalar", "where.ScalarSelf")}
-ALONE |= {f"aten.{name}.default" for name in ("conv2d", "max_pool2d", "avg_pool2d", "sqrt", "tanh", "sigmoid")}
+ALONE |= {f"aten.{name}.default" for name in ("conv2d", "max_pool2d", "avg_pool2d", "sqrt", "tanh", "sigmoid", "cat")}
 
 
 def model(*calls: tuple) -> PackedModel:
@@ -161,6 +161,43 @@ def test_a_choice_between_floats_is_written_and_read(tmp_path):
     assert (packed(x) == 1).any()
     for run in (load(tmp_path / "model.onnx"), OrtSession(tmp_path / "model.onnx", native=False)):
         assert torch.equal(run(x), packed(x))
+
+
+def joined(*sizes, words, dim=1):
+    """x -> the signs of its columns, `sizes` of them at a time, joined as packed words or as numbers."""
+    root, graph = nn.Module(), fx.Graph()
+    call, total = graph.call_function, sum(sizes)
+    x = graph.placeholder("x")
+    parts, start = [], 0
+    for number, size in enumerate(sizes):
+        columns = torch.zeros(size, total)
+        columns[range(size), range(start, start + size)] = 1
+        root.register_buffer(f"columns{number}", columns)
+        parts.append(
+            call(torch.ops.onebit.pack.default, (call(aten.linear.default, (x, graph.get_attr(f"columns{number}"))),))
+        )
+        start += size
+    unpack = torch.ops.onebit.unpack.default
+    if not words:
+        parts = [call(unpack, (part, size)) for part, size in zip(parts, sizes, strict=True)]
+    result = call(aten.cat.default, (parts, dim))
+    graph.output(call(unpack, (result, total)) if words else result)
+    return PackedModel(fx.GraphModule(root, graph), InputSpec((None, total), torch.float32))
+
+
+@pytest.mark.parametrize(("sizes", "words"), [((64, 128, 5), True), ((64, 64), True), ((7, 64, 3), False)])
+def test_what_is_joined_is_written_and_read(sizes, words, tmp_path):
+    packed = joined(*sizes, words=words)
+    x = torch.randn(4, sum(sizes), generator=torch.Generator().manual_seed(0))
+    packed.save(tmp_path / "model.onnx")
+    for run in (packed, load(tmp_path / "model.onnx"), OrtSession(tmp_path / "model.onnx", native=False)):
+        assert torch.equal(run(x), torch.where(x < 0, -1.0, 1.0))
+
+
+@pytest.mark.parametrize(("sizes", "words", "dim"), [((7, 64), True, 1), ((64, 64), True, 0), ((64, 64), False, 0)])
+def test_words_are_joined_whole_and_batches_never(sizes, words, dim, tmp_path):
+    with pytest.raises(ConversionError, match=r"aten\.cat\.default.*expected|batch"):
+        joined(*sizes, words=words, dim=dim).save(tmp_path / "model.onnx")
 
 
 def test_a_layer_that_stays_float_is_written_and_read(tmp_path):

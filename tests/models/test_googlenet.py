@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+import onebit
 from onebit import models
 from onebit._errors import OptionError
 from onebit.models._googlenet import BLOCKS
@@ -69,6 +70,15 @@ def test_every_weight_gets_a_gradient():
     model = trained(16).train()
     model(pictures(4)).square().mean().backward()
     assert all(weight.grad is not None and weight.grad.any() for weight in latent_weights(model))
+
+
+def test_it_converts_to_bits_throughout_with_equal_classes():
+    model, x = trained(), pictures(4, seed=2)
+    packed = onebit.convert(model, x[:2])
+    assert "stays float" not in str(packed.explain())
+    assert sum(one.operator.startswith("conv2d") for one in packed.layers()) == 57  # each once
+    assert torch.equal(packed(x).argmax(1), model(x).argmax(1))
+    torch.testing.assert_close(packed(x), model(x), rtol=0, atol=1e-4)
 
 
 def test_all_convolutions_are_binary_and_all_but_the_first_see_signs():

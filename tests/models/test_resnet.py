@@ -79,8 +79,9 @@ def test_every_parameter_gets_a_gradient(name):
     assert all(parameter.grad is not None and parameter.grad.any() for parameter in model.parameters())
 
 
-def test_it_converts_to_bits_throughout_with_equal_classes():
-    model, side = trained("cifar10-resnet")
+@pytest.mark.parametrize("name", ["cifar10-resnet", "imagenet-resnet"])
+def test_it_converts_to_bits_throughout_with_equal_classes(name):
+    model, side = trained(name)
     x = pictures(5, side, seed=2)
     packed = onebit.convert(model, x[:2])
     assert "stays float" not in str(packed.explain())

@@ -9,7 +9,7 @@ import torch
 from torch import fx
 
 from onebit.export._float_windows import WINDOWS, refusal
-from onebit.export._nodes import integers, source
+from onebit.export._nodes import integers, source, sources
 
 if TYPE_CHECKING:
     from onebit.export._onnx import GraphWriter
@@ -97,6 +97,16 @@ def _linear(writer: GraphWriter, node: fx.Node) -> None:
     writer.add(node, "Gemm", [writer.float_operand(node, i) for i in range(3 if has_bias else 2)], transB=1)
 
 
+def _concat(writer: GraphWriter, node: fx.Node) -> None:
+    """Of numbers or of packed words, whose bytes join as they do."""
+    parts = [writer.values[one.name] for one in sources(node)]
+    rank, dim = len(parts[0].shape) + 1, node.args[1] if len(node.args) > 1 else 0
+    if not isinstance(dim, int) or dim % rank == 0 or len({part.dtype for part in parts}) > 1:
+        dtypes = [str(part.dtype) for part in parts]
+        raise refusal(node, f"joins {dtypes} along dim={dim}; expected one dtype and another dim than the batch")
+    writer.add(node, "Concat", [writer.name(one) for one in sources(node)], axis=dim % rank)
+
+
 WRITERS: dict[str, Callable[[GraphWriter, fx.Node], None]] = {
     "aten.add.Tensor": _binary("Add"),
     "aten.sub.Tensor": _binary("Sub"),
@@ -124,5 +134,6 @@ WRITERS: dict[str, Callable[[GraphWriter, fx.Node], None]] = {
     "aten.sigmoid.default": _unary("Sigmoid"),
     "aten.lt.Scalar": _binary("Less"),
     "aten.where.ScalarSelf": _where,
+    "aten.cat.default": _concat,
     **WINDOWS,
 }

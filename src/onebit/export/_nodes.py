@@ -29,6 +29,15 @@ def source(node: fx.Node, index: int = 0) -> fx.Node:
     return found
 
 
+def sources(node: fx.Node) -> list[fx.Node]:
+    """The nodes in the list that is argument 0; ConversionError for anything else."""
+    found = node.args[0] if node.args else None
+    nodes = [one for one in found if isinstance(one, fx.Node)] if isinstance(found, list | tuple) else []
+    if not nodes or len(nodes) != len(found) or any(one.op == "get_attr" for one in nodes):  # type: ignore[arg-type]
+        raise ConversionError(f"{label(node)} ({node.target}): joins {found!r}; expected a list of computed tensors.")
+    return nodes
+
+
 def integer(node: fx.Node, index: int) -> int:
     """Argument `index` as an integer; ConversionError if it is anything else."""
     found = node.args[index] if index < len(node.args) else None

@@ -206,10 +206,13 @@ FLOAT_TARGETS = frozenset(
         *("to.dtype", "_to_copy.default", "argmax.default", "linear.default", "permute.default", "mean.dim"),
         *("conv2d.default", "max_pool2d.default", "avg_pool2d.default", "matmul.default", "sum.dim_IntList"),
         *("sqrt.default", "abs.default", "tanh.default", "sigmoid.default", "maximum.default"),
-        *("lt.Scalar", "where.ScalarSelf"),
+        *("lt.Scalar", "where.ScalarSelf", "cat.default"),
     )
 )
 # Those that only regroup the values: they take packed words too, whose last dimension must stay or take in the others.
 REGROUPING = frozenset(
     f"aten.{name}" for name in ("flatten.using_ints", "reshape.default", "view.default", "_unsafe_view.default")
+)
+CONCATENATION = (
+    "aten.cat.default"  # takes packed words too, along their last dimension, where only the last have a tail
 )

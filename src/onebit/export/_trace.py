@@ -15,8 +15,8 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from onebit._errors import ConversionError
 from onebit._registry import unknown_name
 from onebit.bits import WORD_BITS
-from onebit.export._nodes import attributes, buffer, label, part, source
-from onebit.export._operators import BY_TARGET, FLOAT_TARGETS, REGROUPING
+from onebit.export._nodes import attributes, buffer, label, part, source, sources
+from onebit.export._operators import BY_TARGET, CONCATENATION, FLOAT_TARGETS, REGROUPING
 from onebit.export._spec import InputSpec
 
 _BATCH = 3  # not 1, which broadcasts, and not a size that a layer is likely to have
@@ -108,16 +108,32 @@ class _Tracer(fx.Interpreter):
         if found is not None and found.gives_words:
             counts = attributes(node, found)[found.counts[1]] if found.counts[1] else None
             return int(counts or self.values[source(node).name].shape[0 if found.is_nchw else -1])
+        if str(node.target) == CONCATENATION:
+            return self._joined(node)
         given = self.values[source(node).name] if str(node.target) in REGROUPING else None
         if given is None or given.bits is None:
             return None
         # Words that come together keep their tail bits, which are 0: from here on these are signs, each of them +1.
         return given.bits if result.shape[-1] == given.shape[-1] else WORD_BITS * int(result.shape[-1])
 
+    def _joined(self, node: fx.Node) -> int | None:
+        """Bits of words that are joined along their last dimension: only the last ones may have a tail."""
+        parts = [self.values[given.name] for given in sources(node)]
+        bits = [part.bits for part in parts if part.bits is not None]
+        if not bits:
+            return None
+        last = len(node.args) > 1 and node.args[1] in (-1, len(parts[0].shape))
+        if len(bits) < len(parts) or not last or any(count % WORD_BITS for count in bits[:-1]):
+            raise ConversionError(
+                f"{label(node)} ({node.target}): joins {[part.bits for part in parts]} bits (None: numbers) along "
+                f"dimension {node.args[1:]}; expected whole words, but for the last, along the last one."
+            )
+        return sum(bits)
+
     def _check_packing(self, node: fx.Node) -> None:
         """Operators on packed bits take packed bits of their k; all others, and residuals, are numbers."""
         found = BY_TARGET.get(str(node.target))
-        if str(node.target) in REGROUPING or part(node) is not None:
+        if str(node.target) in {*REGROUPING, CONCATENATION} or part(node) is not None:
             return
         for given in (n for n in node.all_input_nodes if n.name in self.values):
             wanted = found is not None and found.takes_words and given is node.args[0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import onnx
@@ -147,9 +147,17 @@ def _window(node: onnx.NodeProto, attributes: dict[str, Any]) -> tuple[list[int]
     return pads[:2], strides, dilations
 
 
+def _concat(node: onnx.NodeProto, attributes: dict[str, Any], argument: Argument) -> Call:
+    if not 0 < attributes["axis"] < _RANKS:
+        raise FormatError(f"node {node.name!r} (Concat) has axis={attributes['axis']}; expected one behind the batch.")
+    return torch.ops.aten.cat.default, ([argument(node, name) for name in node.input], attributes["axis"])
+
+
 _aten = torch.ops.aten
+_RANKS = 8  # more dimensions than any value has
+_MANY = range(1, 65)  # inputs of a Concat
 # ONNX operator -> reader, numbers of inputs, attributes
-_READERS: dict[str, tuple[Callable[[onnx.NodeProto, dict[str, Any], Argument], Call], tuple[int, ...], set[str]]] = {
+_READERS: dict[str, tuple[Callable[[onnx.NodeProto, dict[str, Any], Argument], Call], Sequence[int], set[str]]] = {
     "Add": (_binary(_aten.add.Tensor), (2,), set()),
     "Sub": (_binary(_aten.sub.Tensor), (2,), set()),
     "Mul": (_binary(_aten.mul.Tensor), (2,), set()),
@@ -172,6 +180,7 @@ _READERS: dict[str, tuple[Callable[[onnx.NodeProto, dict[str, Any], Argument], C
     "Less": (_with_number, (2,), set()),
     "Where": (_where, (3,), set()),
     "Conv": (_conv, (2, 3), {"dilations", "group", "pads", "strides"}),
+    "Concat": (_concat, _MANY, {"axis"}),
     "MaxPool": (_max_pool, (1,), {"kernel_shape", "pads", "strides"}),
     "AveragePool": (_average_pool, (1,), {"count_include_pad", "kernel_shape", "pads", "strides"}),
 }

@@ -126,6 +126,7 @@ class _Rebuilder:
         for index, name in enumerate(node.output):
             self._found[name] = made if count == 1 else self._part(made, index)
         packed = node.op_type == "Reshape" and arguments[0] in self._packed
+        packed |= node.op_type == "Concat" and all(one in self._packed for one in arguments[0])
         if packed or (operator is not None and operator.gives_words):
             self._packed.add(made)
 

@@ -14,6 +14,7 @@ from onebit.conversion.passes._clean import fold_constants as fold_constants
 from onebit.conversion.passes._clean import unify_batch_norm as unify_batch_norm
 from onebit.conversion.passes._clean import unify_linear as unify_linear
 from onebit.conversion.passes._clean import unify_reshapes as unify_reshapes
+from onebit.conversion.passes._concat import split_concat as split_concat
 from onebit.conversion.passes._conv import match_conv as match_conv
 from onebit.conversion.passes._dense import match_dense as match_dense
 from onebit.conversion.passes._explain import explain_layers as explain_layers
@@ -34,5 +35,5 @@ CLEANING: tuple[Pass, ...] = (
 )
 RECOGNITION: tuple[Pass, ...] = (recognise_binarize, cancel_surrogates)
 # Repeated: a threshold can make the next layer binary.
-PACKING: tuple[Pass, ...] = (match_pool, cancel_repacking, match_dense, match_conv, fold_thresholds)
+PACKING: tuple[Pass, ...] = (split_concat, match_pool, cancel_repacking, match_dense, match_conv, fold_thresholds)
 FINISHING: tuple[Pass, ...] = (fold_epilogue, fuse_steps, fold_packs, expand_batch_norm, spell_floats, explain_layers)
