@@ -163,6 +163,9 @@ int main(void) {
         }
         check_size(u8, 0, 5, 70);
         check_size(u8, 300, 190, 1600); /* shared out over rows and channels */
+        for (int i = 0; i < 4; i++)     /* many rows, channels and words, odd: two words at once */
+            check_size(u8, 63 + i, 512 + 13 * i, 4097 + 128 * i);
+        check_size(u8, 130, 514, 2049), check_size(u8, 70, 512, 8192), check_size(u8, 64, 520, 8193);
         check_size(u8, 1, 3000, 1700);
         check_size(u8, 2, 9, 70000);
         for (int m = 4; m < 12; m++) { /* where sums of 8 bits, and then of 16, could overflow if all differ */

@@ -54,16 +54,6 @@ void ob_product_avx512bw(const ob_dense_job *job, const ob_dense_part *part, con
     }
 }
 
-static void write_rows(const unsigned char *x, int64_t x_bytes, int64_t rows, int64_t words, unsigned char *to) {
-    for (int64_t r = 0; r < rows; r++, x += x_bytes) {
-        uint64_t running = 0;
-        for (int64_t word = 0; word < words; word++, to += 8) {
-            running ^= ob_load_u64(x + 8 * word);
-            memcpy(to, &running, sizeof running);
-        }
-    }
-}
-
 void ob_dense_avx512bw(const ob_dense_job *job, const ob_dense_part *part) {
     _Alignas(64) unsigned char running[8 * OB_RUNNING_WORDS];
     if (job->words > OB_RUNNING_LONGEST) {
@@ -77,7 +67,7 @@ void ob_dense_avx512bw(const ob_dense_job *job, const ob_dense_part *part) {
         const int64_t rows = part->rows - row < block ? part->rows - row : block;
         const ob_dense_part now = {0, rows, part->channel, part->channels};
         product.out = job->out + (part->row + row) * job->out_bytes;
-        write_rows(job->x + (part->row + row) * job->x_bytes, job->x_bytes, rows, job->words, running);
+        ob_running_write(job, part->row + row, rows, job->words, running);
         ob_product_avx512bw(&product, &now, NULL);
     }
     ob_clear_tail(job, part);
