@@ -1,32 +1,33 @@
 """The GPU engine against cuBLAS and against the paper's own kernels: is it exact, and how fast is it?
 
     python benchmarks/gpu.py                        checks, then all measurements (under 8 minutes on an H100)
-    python benchmarks/gpu.py --only check peak      parts of it: check, peak, matmul, shapes, mlp
+    python benchmarks/gpu.py --only check peak      parts of it, see PARTS
     python benchmarks/gpu.py --sizes 4096 8192 --out results.jsonl
 
 Self-contained: runs from a source tree with any torch that has CUDA, NVRTC beside it and a built libonebit
 (ONEBIT_LIBRARY, or build/). Every line of the table is a median of CUDA-graph replays; the same figures are appended
-as JSON lines to benchmarks/results/<device>.jsonl. 1 multiply-accumulate is 2 operations. Exit code 1 if a check fails.
+as JSON lines to benchmarks/results/<device>.jsonl. 1 multiply-accumulate is 2 operations. Every part runs in a process
+of its own with a time limit, so that one that fails, crashes or hangs is told and costs no other its lines. Exit code 1
+if a check or a part fails.
 """
 
 from __future__ import annotations
 
 import argparse
 import itertools
-import json
 import os
-import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import torch
 
+from gpu_report import Report, checked, measured, ready, reason
+
 ROOT = Path(__file__).resolve().parent.parent
-PARTS = ("check", "peak", "matmul", "shapes", "mlp")
+PARTS = ("check", "matmul", "mlp", "convnet", "conv", "peak", "shapes")  # what matters most comes first
+LONGEST, MOST = 470.0, 180.0  # seconds of all parts, and of one
 SLOW_ABOVE = 8192  # the paper's kernels take seconds beyond
 
 
@@ -42,69 +43,11 @@ def prepare() -> None:
     os.environ["ONEBIT_LIBRARY"] = str(found[0])
 
 
-def driver_version() -> str | None:
-    """The driver's version, as its own tool tells it."""
-    command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader", "--id=0"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return None
-
-
-class Report:
-    """Prints a line for each figure and keeps it for the file."""
-
-    def __init__(self, out: Path | None) -> None:
-        facts = torch.cuda.get_device_properties(0)
-        name = re.sub(r"[^a-z0-9]+", "-", facts.name.lower()).strip("-")
-        self.path = out or ROOT / "benchmarks" / "results" / f"{name}.jsonl"
-        self.machine = {
-            "device": facts.name,
-            "processors": facts.multi_processor_count,
-            "driver": driver_version(),
-            "torch": torch.__version__,
-            "cuda": torch.version.cuda,
-            "date": time.strftime("%Y-%m-%d"),
-        }
-        self.lines: list[dict[str, Any]] = []
-
-    def add(self, part: str, what: str, ms: float, operations: float, **more: object) -> float:
-        """A measurement: milliseconds, and how many operations they did."""
-        tops = operations / ms / 1e9 if ms else 0.0
-        self.lines.append({**self.machine, "part": part, "what": what, "ms": ms, "tops": tops, **more})
-        print(f"{part:<14} {what:<34} {ms:>10.4f} ms {tops:>10.1f} TOPS", flush=True)
-        return ms
-
-    def note(self, part: str, what: str, text: str) -> None:
-        """A sentence instead of a figure."""
-        self.lines.append({**self.machine, "part": part, "what": what, "note": text})
-        print(f"{part:<14} {what:<34} {text}", flush=True)
-
-    def save(self) -> None:
-        """Appends everything to the file."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("a") as file:
-            file.writelines(json.dumps(line) + "\n" for line in self.lines)
-        print(f"written: {self.path}")
-
-
-def measured(
-    report: Report, part: str, what: str, work: Callable[[], object], operations: float, **more: object
-) -> float:
-    """One line, or a note with the reason why this machine cannot run it."""
-    from gpu_timing import median_ms
-
-    try:
-        return report.add(part, what, median_ms(work), operations, **more)
-    except (RuntimeError, torch.OutOfMemoryError) as error:
-        report.note(part, what, f"not measured: {str(error).splitlines()[0]}")
-        return float("nan")
-
-
 def check(report: Report, kernels: list[str]) -> bool:
     import gpu_checks
+    import gpu_conv
 
-    wrong = gpu_checks.run(kernels)
+    wrong = gpu_checks.run(kernels) + gpu_conv.check()
     report.note("check", "bit-exact", "yes" if not wrong else f"NO: {len(wrong)} comparisons differ")
     print("\n".join(wrong[:40]))
     return not wrong
@@ -130,24 +73,28 @@ def matmul(report: Report, size: int, kernels: list[str]) -> None:
     for name in kernels:
         if name != "popc" or size <= SLOW_ABOVE:
             ms[name] = measured(
-                report, part, f"onebit {name}, kernel only, bits", cube.kernel(name, "bits"), operations
+                report, part, f"onebit {name}, kernel only, bits", ready(cube.kernel, name, "bits"), operations
             )
     for output in ("bits", "int32", "float"):
         ms[output] = measured(report, part, f"onebit operator, {output}", cube.operator(output), operations)
     measured(report, part, "onebit pack float32", cube.pack, 0.0)
     for name, dtype in (("float32", torch.float32), ("bf16", torch.bfloat16), ("int8", torch.int8)):
         with gpu_peers.tf32(False):
-            ms[name] = measured(report, part, f"cuBLAS {name}", gpu_peers.cublas(size, dtype), operations)
+            ms[name] = measured(report, part, f"cuBLAS {name}", ready(gpu_peers.cublas, size, dtype), operations)
     with gpu_peers.tf32(True):
-        ms["tf32"] = measured(report, part, "cuBLAS tf32", gpu_peers.cublas(size, torch.float32), operations)
-    ms["float8"] = measured(report, part, "cuBLAS float8", gpu_peers.float8(size), operations)
+        ms["tf32"] = measured(report, part, "cuBLAS tf32", ready(gpu_peers.cublas, size, torch.float32), operations)
+    ms["float8"] = measured(report, part, "cuBLAS float8", ready(gpu_peers.float8, size), operations)
     if size <= SLOW_ABOVE:
         a, b = (gpu_peers.signs(size, size, torch.float32) for _ in range(2))
         ms["paper"] = measured(report, part, "paper's float kernel", lambda: gpu_peers.paper_gemm(a, b), operations)
         words, columns = gpu_peers.paper_concatenate(a), gpu_peers.paper_concatenate(b).t().contiguous()
         xnor = lambda: gpu_peers.paper_xnor(words, columns, size)  # noqa: E731
         ms["paper xnor"] = measured(report, part, "paper's XNOR kernel", xnor, operations)
-    fastest = min((name for name in kernels if name in ms), key=lambda name: ms[name])
+    timed = [name for name in kernels if ms.get(name, float("nan")) == ms.get(name)]
+    if not timed:
+        report.note(part, "fastest kernel", "none ran")
+        return
+    fastest = min(timed, key=lambda name: ms[name])
     ratios = ", ".join(f"{name} x{ms[name] / ms[fastest]:.1f}" for name in ms if name not in kernels)
     report.note(part, f"fastest kernel: {fastest}", f"{operations / ms[fastest] / 1e9:.0f} TOPS; against {ratios}")
 
@@ -162,7 +109,8 @@ def shapes(report: Report, kernels: list[str]) -> None:
         for name in kernels:
             if name != "popc" or m <= 256:
                 part = f"{m}x{n}x{k}"
-                measured(report, part, f"onebit {name}, kernel only, bits", cube.kernel(name, "bits"), 2.0 * m * n * k)
+                work = ready(cube.kernel, name, "bits")
+                measured(report, part, f"onebit {name}, kernel only, bits", work, 2.0 * m * n * k)
         measured(report, part, f"onebit operator ({cube.choice('bits')})", cube.operator("bits"), 2.0 * m * n * k)
 
 
@@ -171,13 +119,11 @@ def mlp(report: Report) -> bool:
     import gpu_peers
     from gpu_mlp import IMAGES, WIDTHS, Network
 
-    network = Network()
+    network, exact = Network(), True
     operations = 2.0 * IMAGES * sum(k * n for k, n in itertools.pairwise(WIDTHS))
     with gpu_peers.tf32(False):
-        exact = torch.equal(network.onebit(), network.cublas())
-        exact_paper = torch.equal(network.paper_xnor(), network.cublas())
-        report.note("mlp", "onebit equals float32", "yes" if exact else "NO")
-        report.note("mlp", "paper's XNOR equals float32", "yes" if exact_paper else "NO")
+        for name, engine in (("onebit", network.onebit), ("paper's XNOR", network.paper_xnor)):
+            exact = checked(report, "mlp", f"{name} equals float32", engine, network.cublas) and exact
         ms = {
             name: measured(report, "mlp", name, getattr(network, name), operations)
             for name in ("onebit", "cublas", "cublas_bf16", "paper_baseline", "paper_xnor")
@@ -186,10 +132,90 @@ def mlp(report: Report) -> bool:
     return exact
 
 
+def convnet(report: Report) -> bool:
+    """The paper's ConvNet, end to end: batch 1024, and batch 1 from a CUDA graph, as every measurement here is."""
+    import gpu_peers
+    from gpu_convnet import ConvNet
+
+    exact = True
+    for batch in (1024, 1):
+        network, part = ConvNet(batch), f"convnet {batch}"
+        with gpu_peers.tf32(False):
+            exact = (
+                checked(report, part, "onebit equals float32", network.onebit, network.floats(torch.float32)) and exact
+            )
+            bf16 = network.floats(torch.bfloat16)
+            rows = {
+                "onebit": network.onebit,
+                "float32": network.floats(torch.float32),
+                "bf16": bf16,
+                "bf16, torch.compile": torch.compile(bf16, fullgraph=True),
+            }
+            ms = {name: measured(report, part, name, work, network.operations) for name, work in rows.items()}
+        report.note(part, "ratios", ", ".join(f"{name} x{value / ms['onebit']:.1f}" for name, value in ms.items()))
+    return exact
+
+
+def conv(report: Report) -> None:
+    """The ConvNet's layers, each kernel and cuDNN, at both batches."""
+    import gpu_conv
+
+    for batch in (1024, 1):
+        for side, c, n in gpu_conv.LAYERS:
+            part, operations = f"{batch}x{side}x{side}x{c}->{n}", 2.0 * batch * side * side * n * c * 9
+            for name, work in gpu_conv.layer(batch, side, c, n).items():
+                measured(report, part, name, work, operations)
+
+
+def tf32_off() -> None:
+    """cuDNN rounds float32 to TF32 unless it is told not to."""
+    torch.backends.cudnn.allow_tf32 = False
+
+
+def run_part(report: Report, part: str, sizes: list[int], kernels: list[str]) -> bool:
+    """One part in this process; False if a check failed."""
+    tf32_off()
+    if part == "matmul":
+        for size in sizes:
+            matmul(report, size, kernels)
+        return True
+    if part in ("check", "shapes"):
+        return {"check": check, "shapes": shapes}[part](report, kernels) is not False
+    return {"mlp": mlp, "convnet": convnet, "conv": conv, "peak": peak}[part](report) is not False
+
+
+def run_apart(report: Report, part: str, options: list[str], seconds: float) -> bool:
+    """One part in a process of its own; what ends it is a line of the report."""
+    command = [sys.executable, str(Path(__file__)), "--only", part, "--out", str(report.path), *options]
+    try:
+        code = subprocess.run(command, timeout=seconds, check=False).returncode
+    except subprocess.TimeoutExpired:
+        report.note(part, "stopped", f"not finished after {seconds:.0f} s")
+        return False
+    if code not in (0, 1):
+        report.note(part, "crashed", f"exit code {code}")
+    return code == 0
+
+
+def run_all(report: Report, parts: list[str], sizes: list[int], kernels: list[str]) -> bool:
+    """Each part, and each size of the product, apart."""
+    jobs = [(part, size) for part in parts for size in (sizes if part == "matmul" else [0])]
+    good, end = True, time.monotonic() + LONGEST
+    for part, size in jobs:
+        left = end - time.monotonic()
+        if left < 5:
+            report.note(part, "skipped", "no time was left")
+            good = False
+            continue
+        options = ["--kernels", *kernels, *(["--sizes", str(size)] if size else [])]
+        good &= run_apart(report, part, options, min(left, MOST))
+    return good
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, metavar="PART", help=", ".join(PARTS))
-    parser.add_argument("--sizes", nargs="+", type=int, default=[4096, 8192, 16384], metavar="N", help="cubes")
+    parser.add_argument("--sizes", nargs="+", type=int, default=[8192, 4096, 16384], metavar="N", help="cubes")
     parser.add_argument("--kernels", nargs="+", metavar="NAME", help="onebit's dense kernels (default: all)")
     parser.add_argument("--out", type=Path, help="the file to append to")
     args = parser.parse_args()
@@ -200,23 +226,18 @@ def main() -> int:
     torch.manual_seed(0)
     from onebit.ops import cuda as engine
 
-    report, good = Report(args.out), True
+    report = Report(args.out)
     kernels = args.kernels or engine.kernels()
-    print(f"{engine.status()}; torch {torch.__version__}")
+    if len(args.only) > 1:
+        print(f"{engine.status()}; torch {torch.__version__}", flush=True)
+        good = run_all(report, list(args.only), args.sizes, kernels)
+        print(f"written: {report.path}")
+        return 0 if good else 1
     try:
-        if "check" in args.only:
-            good &= check(report, kernels)
-        if "peak" in args.only:
-            peak(report)
-        for size in args.sizes if "matmul" in args.only else ():
-            matmul(report, size, kernels)
-        if "shapes" in args.only:
-            shapes(report, kernels)
-        if "mlp" in args.only:
-            good &= mlp(report)
-    finally:
-        report.save()
-    return 0 if good else 1
+        return 0 if run_part(report, args.only[0], args.sizes, kernels) else 1
+    except Exception as error:
+        report.note(args.only[0], "failed", reason(error))
+        raise SystemExit(1) from error
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from onebit import ops
-from onebit.ops import _dense_call
+from onebit.ops import _dense_call, _epilogue
 from onebit.ops import cuda as engine
 
 SHAPES = [
@@ -62,9 +62,9 @@ def _compare(
     threshold[-1], direction[-1] = 2**31 - 1, 1
     plus = torch.where(direction > 0, y >= threshold, y <= threshold)
     cases = {
-        "int32": (_dense_call.INT32, (), y),
-        "float": (_dense_call.FLOAT, (scale, bias), y.float() * scale + bias),
-        "bits": (_dense_call.BITS, (threshold, direction), ops.pack(torch.where(plus, 1.0, -1.0).cpu()).cuda()),
+        "int32": (_epilogue.INT32, (), y),
+        "float": (_epilogue.FLOAT, (scale, bias), y.float() * scale + bias),
+        "bits": (_epilogue.BITS, (threshold, direction), ops.pack(torch.where(plus, 1.0, -1.0).cpu()).cuda()),
     }
     wrong = []
     for output, (kind, channels, expected) in cases.items():
@@ -86,7 +86,7 @@ class Large:
 
     def compare(self, kernel: str | None) -> list[str]:
         """One line if any of the sums differs."""
-        op = _dense_call.Dense("dense_int32", _dense_call.WORDS, _dense_call.INT32)
+        op = _dense_call.Dense("dense_int32", _dense_call.WORDS, _epilogue.INT32)
         equal = torch.equal(engine.dense(op, self.x, self.weights, LARGE, LARGE, force=kernel), self.expected)
         return [] if equal else [f"{LARGE}^3 differs from int8 cuBLAS"]
 

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 from onebit import ops
-from onebit.ops import _dense_call
+from onebit.ops import _dense_call, _epilogue
 from onebit.ops import cuda as engine
 from onebit.ops.cuda import _launch
 from onebit.ops.cuda._plan import BITS
 from onebit.ops.cuda._weights import prepared
 
-OUTPUTS = {"int32": _dense_call.INT32, "float": _dense_call.FLOAT, "bits": _dense_call.BITS}
+OUTPUTS = {"int32": _epilogue.INT32, "float": _epilogue.FLOAT, "bits": _epilogue.BITS}
 
 
 class Cube:

@@ -3,7 +3,9 @@ import os
 import subprocess
 import sys
 
-from onebit.cli import main
+import torch
+
+from onebit.cli import _doctor, main
 from onebit.ops import native
 
 
@@ -23,6 +25,17 @@ def test_the_report_for_a_person_has_the_same(capsys):
     text = capsys.readouterr().out
     for word in ("torch", "kernel", "dense_u8", "choice", "onnxruntime", "gpu", "mnist"):
         assert word in text
+
+
+def test_a_gpu_is_told_with_the_kernels_it_can_run(monkeypatch):
+    from onebit.ops import cuda
+
+    monkeypatch.setattr(torch.version, "cuda", "13.0")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda index: f"GPU {index}")
+    monkeypatch.setattr(cuda, "kernels", lambda: ["popc", "mma", "128x64"])
+    assert _doctor.gpu_facts() == "GPU 0; dense: popc, mma, 128x64; conv2d: popc, mma"
 
 
 def test_without_the_library_the_doctor_says_so_and_fails(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from onebit import bits, ops
 from onebit.bits import _reference as reference
 from onebit.ops import _dense_call, _epilogue
 from onebit.ops import cuda as engine
+from onebit.ops.cuda._operators import CONV2D
 from onebit.runtime import PackedModel
 
 pytestmark = [
@@ -20,6 +22,14 @@ pytestmark = [
 ]
 SIZES = [(1, 1, 1), (1, 10, 784), (3, 65, 63), (17, 64, 64), (64, 130, 127), (129, 10, 4096), (100, 257, 129)]
 SIZES += [(300, 200, 1000), (193, 255, 1024), (257, 513, 1025), (1000, 4096, 784), (500, 1000, 4096)]
+# batch, height, width, c, n, kernel, stride, padding, groups
+CONVOLUTIONS = [
+    (1, 2, 2, 1, 1, (1, 1), (1, 1), (0, 0, 0, 0), 1),
+    (2, 14, 15, 130, 70, (3, 3), (1, 1), (1, 1, 1, 1), 1),
+    (3, 9, 8, 64, 257, (2, 3), (2, 1), (0, 2, 3, 1), 1),
+    (2, 8, 5, 150, 6, (3, 2), (1, 1), (1, 0, 0, 1), 2),
+    (8, 16, 16, 256, 256, (3, 3), (1, 1), (1, 1, 1, 1), 2),
+]
 INPUTS = {"dense": _dense_call.WORDS, "dense_u8": _dense_call.PIXELS}
 OUTPUTS = {"int32": _epilogue.INT32, "float": _epilogue.FLOAT, "bits": _epilogue.BITS}
 
@@ -107,3 +117,32 @@ def test_streams_do_not_disturb_each_other(packed_mlp: Callable[..., PackedModel
             results.append(model(given))
     torch.cuda.synchronize()
     assert all(torch.equal(result.cpu(), expected) for result in results)
+
+
+@pytest.mark.parametrize("shape", CONVOLUTIONS)
+def test_convolution_and_pooling_are_those_of_the_cpu(shape: tuple[Any, ...]) -> None:
+    torch.manual_seed(0)
+    batch, height, width, c, n, kernel, stride, padding, groups = shape
+    call = torch.ops.onebit
+    x = ops.pack(torch.randn(batch, height, width, c))
+    pixels = torch.randint(0, 256, (batch, height, width, c), dtype=torch.uint8)
+    handle = ops.pack_conv_weights(ops.pack(torch.randn(n, *kernel, c // groups)), c, groups, kernel)
+    threshold, direction = (
+        torch.randint(-9, 9, (n,), dtype=torch.int32),
+        torch.randint(0, 2, (n,)).to(torch.int8) * 2 - 1,
+    )
+    for pad_value in (0, 1, -1):
+        sizes = (n, c, kernel, stride, padding, (1, 1), groups, pad_value)
+        expected = call.conv2d_bits(x, handle, *sizes, threshold, direction)
+        on_device = (threshold.cuda(), direction.cuda())
+        assert torch.equal(call.conv2d_bits(x.cuda(), handle.cuda(), *sizes, *on_device).cpu(), expected)
+        for force in engine.conv_kernels():
+            op = next(op for op in CONV2D if op.op == "conv2d_bits")
+            got = engine.conv2d(op, x.cuda(), handle.cuda(), *sizes, *on_device, force=force)
+            assert isinstance(got, Tensor)
+            assert torch.equal(got.cpu(), expected)
+        expected = call.conv2d_u8_int32(pixels, handle, *sizes, 2, -255)
+        assert torch.equal(call.conv2d_u8_int32(pixels.cuda(), handle.cuda(), *sizes, 2, -255).cpu(), expected)
+    minimum = ops.pack(torch.randn(c))
+    pool = (c, (2, 2), (2, 2), (1, 0, 0, 1))
+    assert torch.equal(call.max_pool2d(x.cuda(), *pool, minimum.cuda()).cpu(), call.max_pool2d(x, *pool, minimum))

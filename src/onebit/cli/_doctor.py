@@ -117,7 +117,13 @@ def gpu_facts() -> str:
         return "none: this torch is built for the CPU only"
     if not torch.cuda.is_available():
         return f"none found by torch (CUDA {torch.version.cuda})"
-    return ", ".join(torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count()))
+    names = ", ".join(torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count()))
+    try:
+        from onebit.ops import cuda
+
+        return f"{names}; dense: {', '.join(cuda.kernels())}; conv2d: {', '.join(cuda.conv_kernels())}"
+    except OnebitError as error:  # the library is missing, which other lines tell, too
+        return f"{names}; no kernels: {error}"
 
 
 def data_facts(root: str | None) -> dict[str, str]:
