@@ -270,7 +270,7 @@ def test_torch_sign_is_binary_only_where_no_sum_is_a_tie(user_net: Any, pixels: 
     ("tail", "message"),
     [
         (nn.LogSoftmax(1), "holds an operator that packed networks lack.*as goes for softmax.*1: .*log_softmax"),
-        (nn.Sequential(nn.Unflatten(1, (1, 10)), nn.Conv1d(1, 2, 3)), "only two-dimensional convolutions"),
+        (nn.Sequential(nn.Unflatten(1, (1, 1, 1, 10)), nn.Conv3d(1, 2, (1, 1, 3))), "only convolutions of"),
         (nn.BatchNorm1d(10, track_running_stats=False), "batch_norm"),
     ],
 )

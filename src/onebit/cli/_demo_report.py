@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from onebit.bench import median, take_turns, timed
 from onebit.data import Dataset
-from onebit.nn import BinaryConv2d, BinaryLinear
+from onebit.nn import BinaryLayer
 from onebit.runtime import PackedModel
 
 
@@ -119,7 +119,7 @@ def freeze(model: nn.Module) -> nn.Module:
     """A copy in eval mode whose binary weights are -1 and +1 already, so that serving it costs no binarization."""
     frozen = copy.deepcopy(model).eval()
     for module in frozen.modules():
-        if isinstance(module, BinaryLinear | BinaryConv2d) and module.weight_quantizer is not None:
+        if isinstance(module, BinaryLayer) and module.weight_quantizer is not None:
             module.weight.data = module.weight_quantizer(module.weight.data)
             module.weight_quantizer = None
     return frozen

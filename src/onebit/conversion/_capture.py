@@ -13,12 +13,14 @@ import torch
 from torch import Tensor, fx, nn
 
 from onebit._errors import ConversionError
+from onebit.conversion._lift import lift_sequences
 
 _LEAST_BATCH = 2  # torch.export takes a size of 0 or 1 for a constant
 
 
 def capture(model: nn.Module, example: Tensor) -> fx.GraphModule:
     """The evaluation-mode graph of model: one placeholder, aten calls, one output; batch_norm and linear kept whole.
+    Sequences (N, C, L) of convolutions and pools are maps of one row in it.
 
     example: (N, ...) with N >= 1; only its shape and dtype matter. Every node's meta["captured"] is its name.
     Raises ConversionError if the model is not float32 on the CPU, cannot be exported, or the graph computes
@@ -30,7 +32,7 @@ def capture(model: nn.Module, example: Tensor) -> fx.GraphModule:
         expected = _run(model, rows)
         module = _plain(_export(model, rows))
         _check_output(model, module(rows), expected)
-    return module
+    return lift_sequences(module)
 
 
 @contextmanager

@@ -48,7 +48,7 @@ def conv_window(node: fx.Node, shape: Sequence[int]) -> Window:
         stride, padding, dilation = given.get("stride", 1), given.get("padding", 0), given.get("dilation", 1)
         groups, transposed = given.get("groups", 1), False
     if transposed or len(shape) != 4 or len(shape_of(node) or ()) != 4:
-        raise NotBinary("only two-dimensional convolutions of (N, C, H, W) are packed")
+        raise NotBinary("only convolutions of (N, C, L) and (N, C, H, W) are packed")
     kernel, steps = _pair(shape[2:]), _pair(dilation)
     sides = _same(kernel, steps) if padding == "same" else _sides(0 if padding == "valid" else padding)
     return Window(kernel, _pair(stride), sides, steps, int(groups))  # type: ignore[arg-type]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from onebit.metrics._cost import Cost, cost, table
-from onebit.nn import BinaryConv2d, BinaryLinear
+from onebit.nn import BinaryLayer
 
 
 @dataclass(frozen=True)
@@ -120,13 +120,11 @@ def describe(name: str, module: nn.Module, x: Tensor, y: Tensor) -> LayerSummary
     """The row of one layer, from one run of it."""
     own = list(module.parameters(recurse=False))
     weight = getattr(module, "weight", None)
-    binary_weight = isinstance(module, BinaryLinear | BinaryConv2d) and module.weight_quantizer is not None
-    binary_input = isinstance(module, BinaryLinear | BinaryConv2d) and (
-        module.input_quantizer is not None or is_signs(x)
-    )
+    binary_weight = isinstance(module, BinaryLayer) and module.weight_quantizer is not None
+    binary_input = isinstance(module, BinaryLayer) and (module.input_quantizer is not None or is_signs(x))
     bits = sum(p.numel() * (1 if p is weight and binary_weight else 32) for p in own)
     macs = 0
-    if isinstance(module, nn.Linear | nn.Conv2d):
+    if isinstance(module, nn.Linear | nn.Conv1d | nn.Conv2d):
         positions = y[0].numel() // module.weight.shape[0]
         macs = module.weight.numel() * positions
     return LayerSummary(

@@ -6,6 +6,7 @@ This list is the public API. The package knows quantizers, not optimizers, model
 from onebit.nn import functional as functional
 from onebit.nn._binary import BinaryLayer as BinaryLayer
 from onebit.nn._conv import BinaryConv2d as BinaryConv2d
+from onebit.nn._conv1d import BinaryConv1d as BinaryConv1d
 from onebit.nn._inverse_std_norm import InverseStdNorm as InverseStdNorm
 from onebit.nn._latent import binary_layers as binary_layers
 from onebit.nn._latent import latent_weights as latent_weights

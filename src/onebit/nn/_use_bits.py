@@ -8,6 +8,7 @@ from torch import nn
 from onebit._errors import OptionError
 from onebit.nn._binary import BinaryLayer
 from onebit.nn._conv import BinaryConv2d
+from onebit.nn._conv1d import BinaryConv1d
 from onebit.nn._linear import BinaryLinear
 
 _SIGNS = (-1, +1)
@@ -39,6 +40,6 @@ def use_bits(model: nn.Module, backward: torch.dtype | None = torch.float32) -> 
 
 def _between_signs(layer: BinaryLayer) -> bool:
     quantizers = (layer.input_quantizer, layer.weight_quantizer)
-    return isinstance(layer, (BinaryLinear, BinaryConv2d)) and all(
+    return isinstance(layer, (BinaryLinear, BinaryConv1d, BinaryConv2d)) and all(
         q is not None and q.levels == _SIGNS for q in quantizers
     )

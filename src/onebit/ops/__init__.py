@@ -4,6 +4,11 @@ The functions below check their arguments and call the operator of the same name
 """
 
 from onebit.ops import native as native
+from onebit.ops._conv1d import conv1d_bits as conv1d_bits
+from onebit.ops._conv1d import conv1d_float as conv1d_float
+from onebit.ops._conv1d import conv1d_int32 as conv1d_int32
+from onebit.ops._conv1d import max_pool1d as max_pool1d
+from onebit.ops._conv1d import pack_conv1d_weights as pack_conv1d_weights
 from onebit.ops._conv2d import conv2d_bits as conv2d_bits
 from onebit.ops._conv2d import conv2d_both as conv2d_both
 from onebit.ops._conv2d import conv2d_float as conv2d_float

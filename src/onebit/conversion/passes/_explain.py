@@ -43,7 +43,7 @@ def _described(node: fx.Node) -> tuple[str, str]:
         weight = node.args[1] if isinstance(node.args[1], fx.Node) and node.args[1].op == "get_attr" else None
         return layer_name(node, weight), f"stays float: {node.meta.get('why', 'its weights are not constant')}"
     if calls(node, *_CONVOLUTIONS):
-        why = node.meta.get("why", "only two-dimensional convolutions of (N, C, H, W) are packed")
+        why = node.meta.get("why", "only convolutions of (N, C, L) and (N, C, H, W) are packed")
         return layer_name(node), f"stays float: {why}"
     if "pool" in node.meta:
         return layer_name(node), node.meta["pool"]
