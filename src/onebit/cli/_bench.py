@@ -60,6 +60,7 @@ def run(args: argparse.Namespace) -> int:
     check_options(args)
     threads = native.get_threads() if args.threads is None else args.threads
     check(threads, args.seconds)
+    bench.keep_memory()
     if args.kind == FIGURE:
         return _bench_figure.run(args, threads)
     kind = bench.KINDS[args.kind]

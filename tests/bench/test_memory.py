@@ -1,0 +1,33 @@
+import subprocess
+import sys
+
+import pytest
+
+from onebit.bench._memory import keep_memory
+
+CODE = """
+import resource, sys, torch
+from onebit.bench._memory import keep_memory
+if sys.argv[1] == "keep" and not keep_memory():
+    sys.exit("the C library has no mallopt")
+for _ in range(3):
+    torch.zeros(16 << 20)  # 64 MB
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(5):
+    torch.zeros(16 << 20)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="mallopt is glibc's")
+def test_memory_that_is_kept_is_not_mapped_again():
+    faults = {}
+    for way in ("keep", "give back"):
+        child = subprocess.run([sys.executable, "-c", CODE, way], capture_output=True, text=True, check=True)
+        faults[way] = int(child.stdout)
+    assert faults["keep"] * 10 < faults["give back"]
+
+
+def test_a_c_library_without_the_choice_is_said(monkeypatch):
+    monkeypatch.setattr("onebit.bench._memory.ctypes.CDLL", lambda _: object())
+    assert not keep_memory()
