@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from onebit import ops
-from onebit.ops import _dense_call, _epilogue
+from onebit.ops import _dense_call, _epilogue, _family
 from onebit.ops import cuda as engine
 
 SHAPES = [
@@ -24,7 +24,7 @@ def run(kernels: list[str]) -> list[str]:
     wrong = _packing()
     cases = [
         (family, given, *_operands(family, m, n, k), n, k)
-        for family, given in (("dense", _dense_call.WORDS), ("dense_u8", _dense_call.PIXELS))
+        for family, given in (("dense", _family.WORDS), ("dense_u8", _family.PIXELS))
         for m, n, k in SHAPES
     ]
     large = Large()
@@ -86,7 +86,7 @@ class Large:
 
     def compare(self, kernel: str | None) -> list[str]:
         """One line if any of the sums differs."""
-        op = _dense_call.Dense("dense_int32", _dense_call.WORDS, _epilogue.INT32)
+        op = _dense_call.Dense("dense_int32", _family.WORDS, _epilogue.INT32)
         equal = torch.equal(engine.dense(op, self.x, self.weights, LARGE, LARGE, force=kernel), self.expected)
         return [] if equal else [f"{LARGE}^3 differs from int8 cuBLAS"]
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from onebit import ops
-from onebit.ops import _dense_call, _epilogue
+from onebit.ops import _dense_call, _epilogue, _family
 from onebit.ops import cuda as engine
 from onebit.ops.cuda import _launch
 from onebit.ops.cuda._plan import BITS
@@ -35,7 +35,7 @@ class Cube:
         }  # fmt: skip
 
     def _op(self, output: str) -> _dense_call.Dense:
-        return _dense_call.Dense(f"dense_{output}", _dense_call.WORDS, OUTPUTS[output])
+        return _dense_call.Dense(f"dense_{output}", _family.WORDS, OUTPUTS[output])
 
     def operator(self, output: str) -> Callable[[], Tensor]:
         """torch.ops.onebit.dense_*, with everything it needs (popcounts of x included)."""

@@ -47,11 +47,19 @@ def test_every_output_is_torchs_convolution_of_sequences(isa, groups, widths, le
     call = (ops.pack(x.float(), axis=1), handle, n, c, kernel, stride, [left, right], dilation, groups, pad_value)
     threshold = torch.randint(-3, 4, (n,), generator=generator, dtype=torch.int32)
     direction = signs(generator, n).to(torch.int8)
+    scale, bias, slope = torch.full((n,), 0.5), torch.ones(n), torch.full((n,), 0.25)
+    residual = torch.randn(2, y.shape[2], n, generator=generator)
     with native.force(isa):
         assert torch.equal(ops.conv1d_int32(*call).mT.long(), y)
-        floats = ops.conv1d_float(*call, torch.full((n,), 0.5), torch.ones(n))
+        floats = ops.conv1d_float(*call, scale, bias)
         words = ops.conv1d_bits(*call, threshold, direction)
+        fused = ops.conv1d_fused(*call, scale, bias, (slope,), residual, True)
+        both, positive = ops.conv1d_both(*call, scale, bias, bias, direction, (slope,), residual, True)
     assert torch.equal(floats.mT, y.float() * 0.5 + 1)
+    assert torch.equal(fused, torch.where(floats > 0, floats, slope * floats) + residual)
+    assert torch.equal(both, fused)
+    minus = torch.where(direction > 0, fused < bias, fused > bias)
+    assert torch.equal(unpack(Packed(positive, n), torch.int64), torch.where(minus, -1, 1))
     limit, way = threshold.long()[:, None], direction.long()[:, None]
     assert torch.equal(unpack(Packed(words, n), torch.int64).mT, torch.where(y * way >= limit * way, 1, -1))
 
@@ -90,5 +98,8 @@ def test_what_is_no_sequence_is_named():
     handle = ops.pack_conv1d_weights(ops.pack(torch.ones(4, 3, 5)), 5, 1, 3)
     with pytest.raises(ShapeError, match=r"conv1d_int32: x has shape \(2, 1, 3, 1\); expected three dimensions"):
         ops.conv1d_int32(rows.unsqueeze(1), handle, 4, 5, 3, 1, [1, 1], 1, 1, 0)
+    sizes = (4, 5, 3, 1, [1, 1], 1, 1, 0)
+    with pytest.raises(ShapeError, match=r"conv1d_fused: residual has shape \(2, 1, 3, 4\); expected three dimensions"):
+        ops.conv1d_fused(rows, handle, *sizes, torch.ones(4), torch.ones(4), (), torch.ones(2, 1, 3, 4))
     with pytest.raises(OptionError, match=r"padding is \[1\]; expected \[left, right\]"):
         ops.conv1d_int32(rows, handle, 4, 5, 3, 1, [1], 1, 1, 0)

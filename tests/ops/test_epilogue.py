@@ -14,9 +14,9 @@ from onebit.bits import _reference as dense_reference
 from onebit.bits import _reference_conv as conv_reference
 from onebit.bits._reference import Steps
 from onebit.bits._window import Padding, Window
-from onebit.ops import _conv2d, _conv2d_u8, _dense, _dense_u8, native
+from onebit.ops import _front_door, native
 
-FAMILIES = {"dense": _dense, "dense_u8": _dense_u8, "conv2d": _conv2d, "conv2d_u8": _conv2d_u8}
+FAMILIES = ["dense", "dense_u8", "conv2d", "conv2d_u8"]
 ISAS = native.available_isas("float_steps")
 EDGES = [1, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 95, 97, 127, 128, 129, 190]
 WINDOW = Window((2, 2), padding=Padding(1, 0, 0, 1))
@@ -89,13 +89,13 @@ def check(problem: Problem, steps: Steps, isa: str) -> None:
     floats = problem.expected("fused", steps)
     threshold, direction = problem.threshold(floats), problem.direction
     expected, signs = problem.expected("both", steps, threshold, direction)
-    module, more = FAMILIES[problem.family], (threshold, direction, *steps)
+    python, more = _front_door._fallbacks, (threshold, direction, *steps)
     raw = (list(steps.activation), [] if steps.residual is None else [steps.residual], steps.residual_last)
     with native.force(isa):
         fused = getattr(ops, f"{problem.family}_fused")(*problem.arguments(*steps))
         got, words = getattr(ops, f"{problem.family}_both")(*problem.arguments(*more))
-        by_python = module._FUSED.python(*problem.arguments(*raw))
-        both_by_python = module._BOTH.python(*problem.arguments(*raw, threshold, direction))
+        by_python = python[f"{problem.family}_fused"](*problem.arguments(*raw))
+        both_by_python = python[f"{problem.family}_both"](*problem.arguments(*raw, threshold, direction))
     assert same(fused, floats)
     assert same(got, expected)
     assert same(by_python, floats)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from onebit import bits, ops
 from onebit.bits import _reference as reference
-from onebit.ops import _dense_call, _epilogue
+from onebit.ops import _dense_call, _epilogue, _family
 from onebit.ops import cuda as engine
 from onebit.ops.cuda._operators import CONV2D
 from onebit.runtime import PackedModel
@@ -30,7 +30,7 @@ CONVOLUTIONS = [
     (2, 8, 5, 150, 6, (3, 2), (1, 1), (1, 0, 0, 1), 2),
     (8, 16, 16, 256, 256, (3, 3), (1, 1), (1, 1, 1, 1), 2),
 ]
-INPUTS = {"dense": _dense_call.WORDS, "dense_u8": _dense_call.PIXELS}
+INPUTS = {"dense": _family.WORDS, "dense_u8": _family.PIXELS}
 OUTPUTS = {"int32": _epilogue.INT32, "float": _epilogue.FLOAT, "bits": _epilogue.BITS}
 
 

@@ -1,102 +1,54 @@
-"""What the conv2d families share: inputs (words or pixels), schemas, fakes and Python kernels."""
+"""The conv2d operators: their schema, their check with their fake, and their Python kernel."""
 
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
-import torch
 from torch import Tensor
 
-from onebit.bits import words_for
 from onebit.bits._window import Window
 from onebit.ops._conv_checks import Conv, check_conv_weights, check_image
-from onebit.ops._epilogue import Output, Result
+from onebit.ops._epilogue import Result
 from onebit.ops._fallback import follow_torch_threads, operand, scratch
-from onebit.ops._front_door import define, run
+from onebit.ops._family import WORDS, Operator
 from onebit.ops._library import ConvCall, Pair, Sides, check, lib
 
 _SIZES = "int n, int c, int[] kernel, int[] stride, int[] padding, int[] dilation, int groups, int pad_value"
 
 
 @dataclass(frozen=True)
-class Input:
-    """What x holds, how many integers follow pad_value in the schema, and the C function for it."""
+class Conv2d(Operator):
+    """One conv2d operator. Its methods take x, weights, and the `rest` in the order of the schema."""
 
-    dtype: torch.dtype
-    columns: Callable[[int], int]  # size of x's last dimension for c
-    meaning: str
-    hint: str
-    function: str
-    extra: tuple[str, ...] = ()
+    sum = "conv2d"
 
+    @property
+    def extra(self) -> tuple[str, ...]:
+        """The integers behind pad_value: bytes are moved before they are summed."""
+        return () if self.input is WORDS else ("multiplier", "offset")
 
-WORDS = Input(
-    dtype=torch.int64,
-    columns=words_for,
-    meaning="ceil(c / 64) words for c",
-    hint="Pack signs with onebit.ops.pack, or give uint8 pixels to conv2d_u8_*.",
-    function="ob_conv2d",
-)
-PIXELS = Input(
-    dtype=torch.uint8,
-    columns=lambda c: c,
-    meaning="c values",
-    hint="Pass the raw 0..255 values, without normalisation.",
-    function="ob_conv2d_u8",
-    extra=("multiplier", "offset"),
-)
-SIGNED_BYTES = Input(
-    dtype=torch.int8,
-    columns=lambda c: c,
-    meaning="c values",
-    hint="Values from 0 to 255 go into conv2d_u8_*.",
-    function="ob_conv2d_s8",
-    extra=("multiplier", "offset"),
-)
-
-
-@dataclass(frozen=True)
-class Conv2d:
-    """One conv2d operator: its schema, its check, its fake, its Python kernel and its checked call.
-
-    Every method takes the operator's arguments: x, weights, and the `rest` in the order of the schema.
-    """
-
-    op: str
-    input: Input
-    output: Output
-
-    def define(self) -> None:
-        """Defines torch.ops.onebit.<op>."""
-        extra = "".join(f", int {name}" for name in self.input.extra)
-        arguments = f"Tensor x, Tensor weights, {_SIZES}{extra}{self.output.schema}"
-        define(f"{self.op}({arguments}) -> {self.output.results}", self.fake, self.python)
-
-    def checked(self, x: Tensor, weights: Tensor, *rest: Any) -> Tensor:
-        """The public call: torch's operator, with good messages when it refuses."""
-        return run(self.op, self.fake, x, weights, *rest)
-
-    def checked_both(self, x: Tensor, weights: Tensor, *rest: Any) -> tuple[Tensor, Tensor]:
-        """The same for an operator with two results."""
-        return cast("tuple[Tensor, Tensor]", run(self.op, self.fake, x, weights, *rest))
+    @property
+    def integers(self) -> str:
+        """The sizes as torch writes them."""
+        return _SIZES + "".join(f", int {name}" for name in self.extra)
 
     def sizes(self, rest: Sequence[Any]) -> tuple[Conv, list[Any]]:
         """The arguments after the weights: the sizes and the arguments of the epilogue."""
         n, c, kernel, stride, padding, dilation, *more = rest
-        integers, epilogue = more[: 2 + len(self.input.extra)], more[2 + len(self.input.extra) :]
+        integers, epilogue = more[: 2 + len(self.extra)], more[2 + len(self.extra) :]
         conv = Conv(n, c, Window.of(self.op, kernel, stride, padding, dilation), *integers)
-        conv.check(self.op, None if self.input.dtype == torch.int64 else self.input.dtype)
+        conv.check(self.op, None if self.input is WORDS else self.input.dtype)
         return conv, epilogue
 
     def fake(self, x: Tensor, weights: Tensor, *rest: Any) -> Result:
         """Empty results of the right shape and dtype, after everything that shapes, dtypes and integers can tell."""
         conv, epilogue = self.sizes(rest)
         check_conv_weights(self.op, weights, conv.n, conv.c, conv.groups, conv.window.kernel)
-        last, meaning = self.input.columns(conv.c), f"{self.input.meaning}={conv.c}"
-        check_image(self.op, x, self.input.dtype, last, meaning, self.input.hint)
+        last, meaning = self.input.columns(conv.c), f"{self.input.meaning.format(size='c')}={conv.c}"
+        check_image(self.op, x, self.input.dtype, last, meaning, self.hint)
         lead = (x.shape[0], *conv.window.output(self.op, x.shape[1], x.shape[2]))
         return self.output.fake(self.op, x, lead, conv.n, epilogue)
 
@@ -111,10 +63,10 @@ class Conv2d:
         epilogue, kept = self.output.to_c(self.op, arguments, result)
         call = _call(conv, x, weights)
         call.epilogue, call.out = ctypes.pointer(epilogue), out.data_ptr()
-        workspace = getattr(lib, f"{self.input.function}_workspace")
+        workspace = getattr(lib, f"{self.function}_workspace")
         call.workspace_bytes = workspace(ctypes.byref(call), follow_torch_threads())
         memory, call.workspace = scratch(call.workspace_bytes)
-        check(getattr(lib, self.input.function)(ctypes.byref(call)), f"onebit::{self.op}")
+        check(getattr(lib, self.function)(ctypes.byref(call)), f"onebit::{self.op}")
         del memory, kept  # they must outlive the call
         return result
 

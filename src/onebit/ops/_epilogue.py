@@ -110,3 +110,4 @@ FLOAT = Output(2, torch.float32, lambda n: n, _SCALE)
 BITS = Output(3, torch.int64, words_for, (("threshold", torch.int32), _DIRECTION))
 FUSED = Output(2, torch.float32, lambda n: n, _SCALE, steps=True)
 BOTH = Output(4, torch.float32, lambda n: n, _SCALE, steps=True, signs=(("threshold", torch.float32), _DIRECTION))
+OUTPUTS = {"int32": INT32, "float": FLOAT, "bits": BITS, "fused": FUSED, "both": BOTH}  # by the operators' last names

@@ -12,12 +12,12 @@ from onebit import bits, ops
 from onebit._errors import NativeError, OptionError, ShapeError
 from onebit.bits import _reference as reference
 from onebit.bits._reference import Steps
-from onebit.ops import _dense_call, _epilogue, _front_door
+from onebit.ops import _dense_call, _epilogue, _family, _front_door
 from onebit.ops import cuda as engine
 from onebit.ops.cuda import _operators
 
 HOPPER, AMPERE, TURING, BLACKWELL = (9, 0), (8, 0), (7, 5), (12, 0)
-INPUTS = {"dense": _dense_call.WORDS, "dense_u8": _dense_call.PIXELS}
+INPUTS = {"dense": _family.WORDS, "dense_u8": _family.PIXELS}
 OUTPUTS = {"int32": _epilogue.INT32, "float": _epilogue.FLOAT, "bits": _epilogue.BITS}
 
 
@@ -119,7 +119,7 @@ def test_pack_and_unpack_are_inverse_and_those_of_the_cpu(software_gpu: Callable
 def test_leading_dimensions_are_kept(software_gpu: Callable) -> None:
     software_gpu(AMPERE)
     x, handle, _, expected = case("dense", "int32", 6, 7, 70, 0)
-    op = _dense_call.Dense("dense_int32", _dense_call.WORDS, _epilogue.INT32)
+    op = _dense_call.Dense("dense_int32", _family.WORDS, _epilogue.INT32)
     assert torch.equal(engine.dense(op, x.view(2, 3, -1), handle, 7, 70), expected.view(2, 3, 7))
     assert engine.dense(op, x[:0], handle, 7, 70).shape == (0, 7)
 
@@ -127,7 +127,7 @@ def test_leading_dimensions_are_kept(software_gpu: Callable) -> None:
 def test_a_foreign_handle_or_device_is_refused(software_gpu: Callable) -> None:
     software_gpu(AMPERE)
     x, handle, _, _ = case("dense", "int32", 6, 7, 70, 0)
-    op = _dense_call.Dense("dense_int32", _dense_call.WORDS, _epilogue.INT32)
+    op = _dense_call.Dense("dense_int32", _family.WORDS, _epilogue.INT32)
     with pytest.raises(NativeError, match="no handle"):
         engine.dense(op, x, torch.zeros_like(handle), 7, 70)
     with pytest.raises(OptionError, match="weights is on meta"):

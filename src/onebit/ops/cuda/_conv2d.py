@@ -9,10 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from onebit.ops._conv2d_call import WORDS, Conv2d
+from onebit.ops._conv2d_call import Conv2d
 from onebit.ops._conv_checks import Conv
 from onebit.ops._epilogue import BITS as BITS_OUT
 from onebit.ops._epilogue import FLOAT, INT32, Output, Result
+from onebit.ops._family import WORDS
 from onebit.ops.cuda import _conv_plan, _driver, _launch
 from onebit.ops.cuda._conv_weights import border, regrouped_words, taps
 from onebit.ops.cuda._devices import same_device

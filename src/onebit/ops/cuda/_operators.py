@@ -14,11 +14,10 @@ import torch
 from torch import Tensor
 
 from onebit.bits import words_for
-from onebit.ops._conv2d_call import PIXELS as CONV_PIXELS
-from onebit.ops._conv2d_call import WORDS as CONV_WORDS
 from onebit.ops._conv2d_call import Conv2d
-from onebit.ops._dense_call import PIXELS, WORDS, Dense
-from onebit.ops._epilogue import BITS, BOTH, FLOAT, FUSED, INT32, Result
+from onebit.ops._dense_call import Dense
+from onebit.ops._epilogue import FLOAT, INT32, OUTPUTS, Result
+from onebit.ops._family import PIXELS, WORDS
 from onebit.ops._front_door import open_cuda
 from onebit.ops._pack import _fake as _pack_fake
 from onebit.ops._unpack import _fake as _unpack_fake
@@ -116,11 +115,10 @@ def _product(
     _launch.dense(plan, operand, out, rows, ready.rows, (m, n, k), (sums, ready.sums), arrays, op.output is FLOAT)
 
 
-OUTPUTS = {"int32": INT32, "float": FLOAT, "bits": BITS, "fused": FUSED, "both": BOTH}
 DENSE = [Dense(f"dense_{kind}", WORDS, output) for kind, output in OUTPUTS.items()]
 DENSE += [Dense(f"dense_u8_{kind}", PIXELS, output) for kind, output in OUTPUTS.items()]
-CONV2D = [Conv2d(f"conv2d_{kind}", CONV_WORDS, output) for kind, output in OUTPUTS.items()]
-CONV2D += [Conv2d(f"conv2d_u8_{kind}", CONV_PIXELS, output) for kind, output in OUTPUTS.items()]
+CONV2D = [Conv2d(f"conv2d_{kind}", WORDS, output) for kind, output in OUTPUTS.items()]
+CONV2D += [Conv2d(f"conv2d_u8_{kind}", PIXELS, output) for kind, output in OUTPUTS.items()]
 OPERATORS: dict[str, Callable[..., Any]] = {
     "pack": pack,
     **{name: partial(pack_moved, name) for name in ("pack_nchw", "pack_threshold", "pack_nchw_threshold")},

@@ -1,4 +1,4 @@
-"""conv2d_s8_*: signed bytes, moved and scaled by integers, with padding in the domain after the move."""
+"""conv2d_u8_*, conv2d_s8_*: bytes, moved and scaled by integers, with padding in the domain after the move."""
 
 from __future__ import annotations
 
@@ -19,6 +19,45 @@ WINDOWS = {
     "depthwise": (Window((3, 3), (2, 2), Padding(1, 0, 1, 0)), 5, 10, 5),
     "no padding": (Window((1, 1)), 130, 65, 1),
 }
+
+
+def handle(weight: torch.Tensor) -> torch.Tensor:
+    rows = ops.pack(weight.permute(0, 2, 3, 1).float())
+    return ops.pack_conv_weights(rows, weight.shape[1], 1, list(weight.shape[2:]))
+
+
+def call(pixels: torch.Tensor, w: torch.Tensor, pad_value: int, multiplier: int, offset: int) -> torch.Tensor:
+    n, c, *kernel = w.shape
+    sizes = (n, c, kernel, [1, 1], [1] * 4, [1, 1], 1)
+    return ops.conv2d_u8_int32(pixels, handle(w), *sizes, pad_value, multiplier, offset).permute(0, 3, 1, 2).long()
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("pad_value", [0, 1, -1])
+@pytest.mark.parametrize(("multiplier", "offset"), [(1, 0), (2, -255), (1, -128), (-1, 0)])
+def test_padding_is_added_after_the_pixels_were_moved(isa, pad_value, multiplier, offset):
+    generator = torch.Generator().manual_seed(0)
+    pixels = torch.randint(0, 256, (2, 5, 6, 3), generator=generator, dtype=torch.uint8)
+    w = torch.randint(0, 2, (65, 3, 3, 3), generator=generator) * 2 - 1
+    image = F.pad(multiplier * pixels.long().permute(0, 3, 1, 2) + offset, (1, 1, 1, 1), value=pad_value)
+    with native.force(isa):
+        assert torch.equal(call(pixels, w, pad_value, multiplier, offset), F.conv2d(image, w))
+        assert native.ran("conv2d_u8") == isa
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("pixel", [0, 255])
+def test_the_largest_sums_of_pixels_are_exact(isa, pixel):
+    c = 15_000
+    pixels, w = torch.full((1, 1, 1, c), pixel, dtype=torch.uint8), torch.ones(9, c, 3, 3)
+    with native.force(isa):
+        assert call(pixels, w, 1, 2, -255).unique().tolist() == [(2 * pixel - 255 + 8) * c]
+
+
+def test_sums_of_pixels_that_need_more_than_32_bits_are_refused():
+    pixels, w = torch.zeros(1, 1, 1, 3, dtype=torch.uint8), torch.ones(2, 3, 3, 3)
+    with pytest.raises(OptionError, match=r"27 terms up to 255000000 .* expected at most 2147483647"):
+        call(pixels, w, 0, 10**6, 0)
 
 
 @pytest.mark.parametrize("isa", ISAS)
@@ -56,7 +95,7 @@ def test_the_reference_is_the_convolution_of_the_values():
 
 @pytest.mark.parametrize("isa", ISAS)
 @pytest.mark.parametrize("value", [-128, 127])
-def test_the_largest_sums_are_exact(isa, value):
+def test_the_largest_sums_of_signed_bytes_are_exact(isa, value):
     c = 15_000
     x = torch.full((1, 1, 1, c), value, dtype=torch.int8)
     handle = ops.pack_conv_weights(ops.pack(torch.ones(9, 3, 3, c)), c, 1, [3, 3])
@@ -65,7 +104,7 @@ def test_the_largest_sums_are_exact(isa, value):
     assert got.unique().tolist() == [(2 * value + 1 + 8) * c]
 
 
-def test_sums_that_need_more_than_32_bits_are_refused():
+def test_sums_of_signed_bytes_that_need_more_than_32_bits_are_refused():
     x, rows = torch.zeros(1, 1, 1, 3, dtype=torch.int8), ops.pack(torch.ones(2, 3, 3, 3))
     handle = ops.pack_conv_weights(rows, 3, 1, [3, 3])
     with pytest.raises(OptionError, match=r"27 terms up to 128000000 .* expected at most 2147483647"):
