@@ -5,11 +5,9 @@
  * there counts as +1, a zero byte as nothing; what it should have counted depends only on which taps are outside. That
  * makes few classes of pixels (nine for 3x3, padding 1), and for each class and channel one number, the base, puts it
  * right: exact for every pad value and every output kind, and it also carries the offset of the bytes. */
-#include "conv2d_prepare.h"
+#include "conv2d.h"
+
 #include "conv_weights.h"
-#include "dispatch.h"
-#include "float_steps.h"
-#include "parts.h"
 #include "threads.h"
 
 enum {
@@ -17,22 +15,15 @@ enum {
     TASK_MACS_U8 = 1 << 19,
 };
 
-typedef struct shared_job {
-    ob_preparation ready;
-    ob_conv2d_kernel *kernel;
-    ob_float_steps steps;
-    ob_cut cut;
-} shared_job;
-
-static void part_task(void *data, int64_t index) {
-    const shared_job *s = data;
-    const ob_dense_job *job = &s->ready.job.dense;
-    const ob_dense_part part = ob_part_of(&s->cut, index);
+void ob_conv2d_part_task(void *ready, int64_t index) {
+    const ob_conv2d_ready *r = ready;
+    const ob_dense_job *job = &r->prepared.job.dense;
+    const ob_dense_part part = ob_part_of(&r->cut, index);
     ob_dense_part block = part;
     for (; block.row < part.row + part.rows; block.row += block.rows) {
-        block.rows = ob_least(ob_float_steps_rows(&s->steps, &part), part.row + part.rows - block.row);
-        s->kernel(&s->ready.job, &block);
-        if (s->steps.kernel) s->steps.kernel(s->steps.epilogue, job->out, job->n, &block);
+        block.rows = ob_least(ob_float_steps_rows(&r->steps, &part), part.row + part.rows - block.row);
+        ((ob_conv2d_kernel *)r->choice.kernel)(&r->prepared.job, &block);
+        if (r->steps.kernel) r->steps.kernel(&r->steps.epilogue, job->out, job->n, &block);
     }
 }
 
@@ -41,16 +32,14 @@ static int64_t step_of(int64_t step, int64_t places, int64_t bytes) {
     return places > 1 ? step * bytes : 0;
 }
 
-static ob_conv2d_job job_of(const ob_conv2d_call *call, const ob_conv2d_plan *p, unsigned char *work) {
+static ob_conv2d_job job_of(const ob_conv2d_call *call, const ob_conv2d_plan *p) {
     const int64_t row_bytes = (p->x.before + p->x.size + p->x.after) * p->pixel_bytes;
     const int64_t out_bytes = call->epilogue->output == OB_OUTPUT_BITS ? ob_parts(call->n, 64) * 8 : call->n * 4;
     return (ob_conv2d_job){
         .dense = {.n = call->n,
                   .k = p->k,
                   .words = p->taps * p->slots,
-                  .x = p->padded ? work + p->picture : call->x,
                   .weights = (const unsigned char *)call->weights + OB_CONV_WEIGHTS_HEADER,
-                  .out = call->out,
                   .out_bytes = out_bytes},
         .out_height = p->y.out,
         .out_width = p->x.out,
@@ -66,12 +55,7 @@ static ob_conv2d_job job_of(const ob_conv2d_call *call, const ob_conv2d_plan *p,
         .group_n = call->n / call->groups,
         .slots = p->slots,
         .plain = p->plain,
-        .steps = (const int64_t *)(const void *)(work + p->places),
         .step_count = p->steps,
-        .bytes = work + p->bytes,
-        .base = (const int32_t *)(const void *)(work + p->base),
-        .class_y = (const int32_t *)(const void *)(work + p->class_y),
-        .class_x = (const int32_t *)(const void *)(work + p->class_x),
         .base_step = p->base_step,
         .factor = p->u8 ? call->multiplier : -2,
         .bytes_factor = p->unit == call->multiplier ? 1 : call->multiplier,
@@ -82,10 +66,9 @@ static ob_shape shape_of(const ob_conv2d_call *call, const ob_conv2d_plan *p) {
     return (ob_shape){call->batch * p->y.out * p->x.out, call->n, p->k, p->taps * p->slots, p->plain};
 }
 
-static ob_status run(const ob_conv2d_call *call, int u8, int is_signed) {
-    shared_job s;
-    ob_conv2d_plan *const plan = &s.ready.plan;
-    ob_choice choice, dense;
+static ob_status make_ready(const ob_conv2d_call *call, int u8, ob_grain grain, ob_conv2d_ready *r) {
+    ob_conv2d_plan *const plan = &r->prepared.plan;
+    ob_choice dense;
     ob_status status = ob_conv2d_plan_make(call, u8, plan);
     if (status) return status;
     status = ob_conv_weights_check(call->weights, call->weights_bytes, call->n, call->c, call->groups, call->kernel);
@@ -94,25 +77,70 @@ static ob_status run(const ob_conv2d_call *call, int u8, int is_signed) {
     const int32_t threads = ob_executor_threads(call->executor);
     const ob_shape shape = shape_of(call, plan);
     const ob_shape counting = {1, ob_round_up(call->n, 8) * plan->taps, plan->k / plan->taps, plan->slots, 1};
-    if ((status = ob_resolve(u8 ? OB_OP_conv2d_u8 : OB_OP_conv2d, &shape, threads, &choice))) return status;
-    if ((status = ob_resolve_inner(OB_OP_dense, &counting, &dense))) return status;
-    if (call->batch == 0) return OB_OK;
-    if (!call->x || !ob_outputs_are_there(call->out, call->epilogue)) return OB_ERROR_NULL;
-    if (!call->workspace || call->workspace_bytes < plan->total) return OB_ERROR_WORKSPACE;
-    s.kernel = (ob_conv2d_kernel *)choice.kernel;
-    s.ready.dense = (ob_dense_kernel *)dense.kernel;
-    s.ready.work = (unsigned char *)call->workspace + (64 - (uintptr_t)call->workspace % 64) % 64;
-    s.ready.job = job_of(call, plan, s.ready.work);
-    if ((status = ob_float_steps_of(call->epilogue, &s.steps, &s.ready.job.dense.epilogue))) return status;
-    s.ready.x = call->x;
-    s.ready.is_signed = is_signed;
-    s.ready.batch = call->batch;
-    ob_conv2d_prepare(&s.ready, call->executor);
-    ob_work work = {shape.m, call->n, plan->k, 1, choice.part_rows};
-    if (!plan->plain) work.k = s.ready.job.dense.words * 64;
+    r->op = u8 ? OB_OP_conv2d_u8 : OB_OP_conv2d;
+    if ((status = ob_resolve(r->op, &shape, threads, &r->choice))) return status;
+    if ((status = ob_resolve_inner(OB_OP_dense, &counting, &dense)) || call->batch == 0) return status;
+    r->prepared.dense = (ob_dense_kernel *)dense.kernel;
+    r->prepared.batch = call->batch;
+    r->prepared.job = job_of(call, plan);
+    if ((status = ob_float_steps_of(call->epilogue, &r->steps, &r->prepared.job.dense.epilogue))) return status;
+    ob_conv2d_share_out(&r->prepared, grain);
+    r->tables = plan->picture, r->copies = plan->total - plan->picture;
+    ob_work work = {shape.m, call->n, plan->k, 1, r->choice.part_rows};
+    if (!plan->plain) work.k = r->prepared.job.dense.words * 64;
     work.x_bytes = ob_most(plan->picture_bytes / work.m, 1);
-    s.cut = ob_cut_output(&work, threads, u8 ? TASK_MACS_U8 : TASK_MACS_BITS);
-    ob_run(call->executor, s.cut.parts, part_task, &s);
+    r->cut = ob_cut_output(&work, threads, (u8 ? TASK_MACS_U8 : TASK_MACS_BITS) / grain);
+    return OB_OK;
+}
+
+/* The same call for bytes p + 128 in place of p: multiplier * p + offset stays what it is. */
+static ob_status as_u8(const ob_conv2d_call *call, ob_conv2d_call *moved) {
+    if (!call) return OB_ERROR_NULL;
+    const int64_t offset = call->offset - (int64_t)128 * call->multiplier; /* the value of the byte -128 */
+    if (offset < INT32_MIN || offset > INT32_MAX) return OB_ERROR_SIZE;
+    *moved = *call;
+    moved->offset = (int32_t)offset;
+    return OB_OK;
+}
+
+ob_status ob_conv2d_make_ready(const ob_conv2d_call *call, ob_conv2d_input input, ob_grain grain, ob_conv2d_ready *r) {
+    ob_conv2d_call moved;
+    *r = (ob_conv2d_ready){.prepared = {.is_signed = input == OB_CONV2D_S8}};
+    if (input != OB_CONV2D_S8) return make_ready(call, input == OB_CONV2D_U8, grain, r);
+    const ob_status status = as_u8(call, &moved);
+    return status ? status : make_ready(&moved, 1, grain, r);
+}
+
+void ob_conv2d_bind_workspace(ob_conv2d_ready *r, unsigned char *tables, unsigned char *copies) {
+    const ob_conv2d_plan *p = &r->prepared.plan;
+    ob_conv2d_job *job = &r->prepared.job;
+    r->prepared.work = tables, r->prepared.picture = copies;
+    job->steps = (const int64_t *)(const void *)(tables + p->places);
+    job->bytes = tables + p->bytes;
+    job->base = (const int32_t *)(const void *)(tables + p->base);
+    job->class_y = (const int32_t *)(const void *)(tables + p->class_y);
+    job->class_x = (const int32_t *)(const void *)(tables + p->class_x);
+}
+
+void ob_conv2d_bind(ob_conv2d_ready *r, const void *x, void *out, void *bits, const float *residual) {
+    r->prepared.x = x;
+    r->prepared.job.dense.x = r->prepared.plan.padded ? r->prepared.picture : x;
+    r->prepared.job.dense.out = out;
+    ob_float_steps_bind(&r->steps, bits, residual);
+}
+
+static ob_status run(const ob_conv2d_call *call, ob_conv2d_input input) {
+    ob_conv2d_ready r;
+    const ob_status status = ob_conv2d_make_ready(call, input, OB_GRAIN_CALL, &r);
+    if (status || call->batch == 0) return status;
+    const ob_epilogue *e = call->epilogue;
+    if (!call->x || !ob_outputs_are_there(call->out, e)) return OB_ERROR_NULL;
+    if (!call->workspace || call->workspace_bytes < r.prepared.plan.total) return OB_ERROR_WORKSPACE;
+    unsigned char *work = (unsigned char *)call->workspace + (64 - (uintptr_t)call->workspace % 64) % 64;
+    ob_conv2d_bind_workspace(&r, work, work + r.tables);
+    ob_conv2d_bind(&r, call->x, call->out, e->bits, e->residual);
+    ob_conv2d_prepare(&r.prepared, call->executor);
+    ob_run(call->executor, r.cut.parts, ob_conv2d_part_task, &r);
     return OB_OK;
 }
 
@@ -147,31 +175,19 @@ ob_status ob_conv2d_output(const ob_conv2d_call *call, int64_t out[2]) {
     return status;
 }
 
-ob_status ob_conv2d(const ob_conv2d_call *call) {
-    return run(call, 0, 0);
-}
-
-ob_status ob_conv2d_u8(const ob_conv2d_call *call) {
-    return run(call, 1, 0);
-}
-
-/* The same call for bytes p + 128 in place of p: multiplier * p + offset stays what it is. */
-static ob_status as_u8(const ob_conv2d_call *call, ob_conv2d_call *moved) {
-    if (!call) return OB_ERROR_NULL;
-    const int64_t offset = call->offset - (int64_t)128 * call->multiplier; /* the value of the byte -128 */
-    if (offset < INT32_MIN || offset > INT32_MAX) return OB_ERROR_SIZE;
-    *moved = *call;
-    moved->offset = (int32_t)offset;
-    return OB_OK;
-}
-
 size_t ob_conv2d_s8_workspace(const ob_conv2d_call *call, int32_t threads) {
     ob_conv2d_call moved;
     return as_u8(call, &moved) ? 0 : ob_conv2d_u8_workspace(&moved, threads);
 }
 
+ob_status ob_conv2d(const ob_conv2d_call *call) {
+    return run(call, OB_CONV2D_BITS);
+}
+
+ob_status ob_conv2d_u8(const ob_conv2d_call *call) {
+    return run(call, OB_CONV2D_U8);
+}
+
 ob_status ob_conv2d_s8(const ob_conv2d_call *call) {
-    ob_conv2d_call moved;
-    const ob_status status = as_u8(call, &moved);
-    return status ? status : run(&moved, 1, 1);
+    return run(call, OB_CONV2D_S8);
 }

@@ -130,7 +130,7 @@ static void copy_rows(const ob_preparation *s, int64_t first, int64_t rows) {
     const ob_conv2d_plan *p = &s->plan;
     const int64_t height = p->y.before + p->y.size + p->y.after, from_bytes = p->x.size * p->pixel_bytes;
     const int64_t left = p->x.before * p->pixel_bytes, right = p->x.after * p->pixel_bytes;
-    unsigned char *to = s->work + p->picture + first * (left + from_bytes + right);
+    unsigned char *to = s->picture + first * (left + from_bytes + right);
     for (int64_t row = first; row < first + rows; row++, to += left + from_bytes + right) {
         const int64_t y = row % height - p->y.before;
         if (y < 0 || y >= p->y.size) {
@@ -145,35 +145,54 @@ static void copy_rows(const ob_preparation *s, int64_t first, int64_t rows) {
     }
 }
 
-static void prepare_task(void *data, int64_t index) {
+void ob_conv2d_table_task(void *data, int64_t index) {
     const ob_preparation *s = data;
     const ob_conv2d_plan *p = &s->plan;
-    if (index < s->table_tasks) {
-        const int64_t channel = index * 64, channels = ob_least(64, s->job.dense.n - channel);
-        if (p->counted) count_weights(s, channel, channels);
-        for (int64_t c = 0; c < channels; c += 8) fill_base(s, channel + c);
-        if (p->u8 && p->plain) expand(s, channel, channels);
-        return;
-    }
-    const int64_t first = (index - s->table_tasks) * s->copy_rows;
-    const int64_t rows = s->batch * (p->y.before + p->y.size + p->y.after);
-    copy_rows(s, first, ob_least(s->copy_rows, rows - first));
+    const int64_t channel = index * 64, channels = ob_least(64, s->job.dense.n - channel);
+    if (p->counted) count_weights(s, channel, channels);
+    for (int64_t c = 0; c < channels; c += 8) fill_base(s, channel + c);
+    if (p->u8 && p->plain) expand(s, channel, channels);
 }
 
-void ob_conv2d_prepare(ob_preparation *s, const ob_executor *executor) {
+static int64_t all_rows(const ob_preparation *s) {
+    return s->batch * (s->plan.y.before + s->plan.y.size + s->plan.y.after);
+}
+
+void ob_conv2d_copy_task(void *data, int64_t index) {
+    const ob_preparation *s = data;
+    const int64_t first = index * s->copy_rows;
+    copy_rows(s, first, ob_least(s->copy_rows, all_rows(s) - first));
+}
+
+static void prepare_task(void *data, int64_t index) {
+    const ob_preparation *s = data;
+    if (index < s->table_tasks)
+        ob_conv2d_table_task(data, index);
+    else
+        ob_conv2d_copy_task(data, index - s->table_tasks);
+}
+
+void ob_conv2d_share_out(ob_preparation *s, ob_grain grain) {
+    s->table_tasks = ob_parts(s->job.dense.n, 64);
+    s->copy_tasks = 0;
+    if (!s->plan.padded) return;
+    s->copy_rows = ob_most(COPY_BYTES / grain / (s->plan.picture_bytes / all_rows(s)), 1);
+    s->copy_tasks = ob_parts(all_rows(s), s->copy_rows);
+}
+
+void ob_conv2d_small_tables(ob_preparation *s) {
     ob_conv2d_plan *p = &s->plan;
     void *taps_y = s->work + p->taps_y, *taps_x = s->work + p->taps_x;
     p->x.classes = find_classes(&p->x, 1, (void *)(s->work + p->class_x), taps_x);
     p->y.classes = find_classes(&p->y, (int32_t)p->x.classes, (void *)(s->work + p->class_y), taps_y);
     if (p->plain) place_steps(s);
     if (p->counted) memset(s->work + p->zeros, 0, (size_t)p->slots * 8);
-    const int64_t rows = s->batch * (p->y.before + p->y.size + p->y.after);
-    const int64_t weight_bytes = s->job.dense.n * s->job.dense.words * 8;
-    int64_t tasks = s->table_tasks = ob_parts(s->job.dense.n, 64);
-    if (p->padded) {
-        s->copy_rows = ob_most(COPY_BYTES / (p->picture_bytes / rows), 1);
-        tasks += ob_parts(rows, s->copy_rows);
-    }
+}
+
+void ob_conv2d_prepare(ob_preparation *s, const ob_executor *executor) {
+    const ob_conv2d_plan *p = &s->plan;
+    ob_conv2d_small_tables(s);
+    const int64_t weight_bytes = s->job.dense.n * s->job.dense.words * 8, tasks = s->table_tasks + s->copy_tasks;
     const int64_t bytes = (p->counted ? weight_bytes : 0) + (p->u8 ? 32 * weight_bytes : 0) + p->picture_bytes;
     if (bytes < PREPARE_ALONE_BYTES)
         for (int64_t i = 0; i < tasks; i++) prepare_task(s, i);

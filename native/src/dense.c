@@ -1,9 +1,6 @@
 /* dense.c: ob_dense and ob_dense_u8: checks, then the output is shared out by the rule of parts.h. */
 #include "dense.h"
 
-#include "dispatch.h"
-#include "float_steps.h"
-#include "parts.h"
 #include "threads.h"
 #include "weights.h"
 
@@ -12,25 +9,18 @@ enum {
     TASK_MACS_U8 = 1 << 19,
 };
 
-typedef struct shared_job {
-    ob_dense_job job;
-    ob_dense_kernel *kernel;
-    ob_float_steps steps;
-    ob_cut cut;
-} shared_job;
-
-static void part_task(void *data, int64_t index) {
-    const shared_job *s = data;
-    const ob_dense_part part = ob_part_of(&s->cut, index);
+void ob_dense_part_task(void *plan, int64_t index) {
+    const ob_dense_ready *p = plan;
+    const ob_dense_part part = ob_part_of(&p->cut, index);
     ob_dense_part block = part;
     for (; block.row < part.row + part.rows; block.row += block.rows) {
-        block.rows = ob_least(ob_float_steps_rows(&s->steps, &part), part.row + part.rows - block.row);
-        s->kernel(&s->job, &block);
-        if (s->steps.kernel) s->steps.kernel(s->steps.epilogue, s->job.out, s->job.n, &block);
+        block.rows = ob_least(ob_float_steps_rows(&p->steps, &part), part.row + part.rows - block.row);
+        ((ob_dense_kernel *)p->choice.kernel)(&p->job, &block);
+        if (p->steps.kernel) p->steps.kernel(&p->steps.epilogue, p->job.out, p->job.n, &block);
     }
 }
 
-ob_status ob_dense_run(const ob_dense_call *call, ob_op op, const int32_t *base) {
+ob_status ob_dense_make_ready(const ob_dense_call *call, ob_op op, ob_grain grain, ob_dense_ready *p) {
     if (!call) return OB_ERROR_NULL;
     ob_status status = ob_weights_check(call->weights, call->weights_bytes, call->n, call->k);
     if (status) return status;
@@ -41,27 +31,35 @@ ob_status ob_dense_run(const ob_dense_call *call, ob_op op, const int32_t *base)
     if ((status = ob_executor_check(call->executor))) return status;
     const int32_t threads = ob_executor_threads(call->executor);
     const ob_shape shape = {call->m, call->n, call->k, ob_parts(call->k, 64), 1};
-    ob_choice choice;
-    if ((status = ob_resolve(op, &shape, threads, &choice))) return status;
-    if (call->m == 0) return OB_OK;
-    if (!call->x || !ob_outputs_are_there(call->out, call->epilogue)) return OB_ERROR_NULL;
-    const int64_t bits_bytes = ob_parts(call->n, 64) * 8;
-    shared_job s = {
-        .kernel = (ob_dense_kernel *)choice.kernel,
+    *p = (ob_dense_ready){
+        .op = op,
         .job = {.n = call->n,
                 .k = call->k,
                 .words = ob_parts(call->k, 64),
-                .x = call->x,
                 .weights = (const unsigned char *)call->weights + OB_WEIGHTS_HEADER,
-                .out = call->out,
-                .base = base,
                 .x_bytes = x_bytes,
-                .out_bytes = call->epilogue->output == OB_OUTPUT_BITS ? bits_bytes : call->n * 4},
+                .out_bytes = call->epilogue->output == OB_OUTPUT_BITS ? ob_parts(call->n, 64) * 8 : call->n * 4},
     };
-    if ((status = ob_float_steps_of(call->epilogue, &s.steps, &s.job.epilogue))) return status;
-    const ob_work work = {call->m, call->n, call->k, x_bytes, choice.part_rows};
-    s.cut = ob_cut_output(&work, threads, op == OB_OP_dense_u8 ? TASK_MACS_U8 : TASK_MACS_BITS);
-    ob_run(call->executor, s.cut.parts, part_task, &s);
+    if ((status = ob_resolve(op, &shape, threads, &p->choice)) || call->m == 0) return status;
+    if ((status = ob_float_steps_of(call->epilogue, &p->steps, &p->job.epilogue))) return status;
+    const ob_work work = {call->m, call->n, call->k, x_bytes, p->choice.part_rows};
+    p->cut = ob_cut_output(&work, threads, (op == OB_OP_dense_u8 ? TASK_MACS_U8 : TASK_MACS_BITS) / grain);
+    return OB_OK;
+}
+
+void ob_dense_bind(ob_dense_ready *p, const void *x, const int32_t *base, void *out, void *bits,
+                   const float *residual) {
+    p->job.x = x, p->job.base = base, p->job.out = out;
+    ob_float_steps_bind(&p->steps, bits, residual);
+}
+
+static ob_status run(const ob_dense_call *call, ob_op op) {
+    ob_dense_ready plan;
+    const ob_status status = ob_dense_make_ready(call, op, OB_GRAIN_CALL, &plan);
+    if (status || call->m == 0) return status;
+    if (!call->x || !ob_outputs_are_there(call->out, call->epilogue)) return OB_ERROR_NULL;
+    ob_dense_bind(&plan, call->x, NULL, call->out, call->epilogue->bits, call->epilogue->residual);
+    ob_run(call->executor, plan.cut.parts, ob_dense_part_task, &plan);
     return OB_OK;
 }
 
@@ -77,9 +75,9 @@ size_t ob_dense_u8_workspace(int64_t m, int64_t n, int64_t k, int32_t threads) {
 }
 
 ob_status ob_dense(const ob_dense_call *call) {
-    return ob_dense_run(call, OB_OP_dense, NULL);
+    return run(call, OB_OP_dense);
 }
 
 ob_status ob_dense_u8(const ob_dense_call *call) {
-    return ob_dense_run(call, OB_OP_dense_u8, NULL);
+    return run(call, OB_OP_dense_u8);
 }

@@ -30,6 +30,7 @@ static const char *const op_names[OB_OP_COUNT] = {"pack",   "unpack",    "dense"
 static _Atomic(const row *) ran[OB_OP_COUNT];
 static _Atomic(const char *) forced; /* a name of the table, or NULL */
 static atomic_int refused;           /* the status of a wrong ONEBIT_ISA, until a good ob_force */
+static atomic_uint version;          /* counts what ob_force changed */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static int runs_here(const row *r) {
@@ -92,7 +93,7 @@ static ob_status resolve(ob_op op, const ob_shape *shape, int32_t threads, const
 }
 
 static ob_choice choice_of(const row *r) {
-    return (ob_choice){r->kernel, ob_cost_part_rows(r->isa, ob_cpu())};
+    return (ob_choice){r->kernel, ob_cost_part_rows(r->isa, ob_cpu()), r};
 }
 
 ob_status ob_resolve(ob_op op, const ob_shape *shape, int32_t threads, ob_choice *choice) {
@@ -102,6 +103,14 @@ ob_status ob_resolve(ob_op op, const ob_shape *shape, int32_t threads, ob_choice
     atomic_store_explicit(&ran[op], r, memory_order_relaxed);
     *choice = choice_of(r);
     return OB_OK;
+}
+
+void ob_ran_again(ob_op op, const ob_choice *choice) {
+    atomic_store_explicit(&ran[op], (const row *)choice->row, memory_order_relaxed);
+}
+
+uint32_t ob_choices_version(void) {
+    return atomic_load(&version);
 }
 
 ob_status ob_resolve_inner(ob_op op, const ob_shape *shape, ob_choice *choice) {
@@ -122,7 +131,10 @@ ob_status ob_kernel(int32_t index, ob_kernel_row *out) {
 ob_status ob_force(const char *isa) {
     pthread_once(&once, start);
     const ob_status status = choose(isa);
-    if (!status) atomic_store(&refused, OB_OK);
+    if (!status) {
+        atomic_store(&refused, OB_OK);
+        atomic_fetch_add(&version, 1);
+    }
     return status;
 }
 

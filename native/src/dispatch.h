@@ -19,10 +19,11 @@ typedef enum ob_op {
 /* Any kernel; cast back to the operator's own type before the call. */
 typedef void ob_any_kernel(void);
 
-/* A kernel for one call. part_rows: rows of a part of its output are best a multiple of it. */
+/* A kernel for one call. part_rows: rows of a part of its output are best a multiple of it. row: of the table. */
 typedef struct ob_choice {
     ob_any_kernel *kernel;
     int64_t part_rows;
+    const void *row;
 } ob_choice;
 
 /* The kernel that `op` runs now, noted as the one that ran; or the status that the forced instruction set earned.
@@ -30,5 +31,10 @@ typedef struct ob_choice {
 ob_status ob_resolve(ob_op op, const ob_shape *shape, int32_t threads, ob_choice *choice);
 /* The same for an operator that another one uses inside: not noted, because its user did not run it. */
 ob_status ob_resolve_inner(ob_op op, const ob_shape *shape, ob_choice *choice);
+
+/* Notes the kernel of a choice of ob_resolve as the one that ran once more. */
+void ob_ran_again(ob_op op, const ob_choice *choice);
+/* Changes whenever another instruction set is forced: choices made before may be others now. */
+uint32_t ob_choices_version(void);
 
 #endif

@@ -9,15 +9,18 @@ enum {
 };
 
 ob_status ob_float_steps_of(const ob_epilogue *epilogue, ob_float_steps *steps, ob_epilogue *product) {
-    ob_choice choice;
-    *steps = (ob_float_steps){epilogue, NULL};
+    *steps = (ob_float_steps){.epilogue = *epilogue};
     *product = *epilogue;
     if (epilogue->output != OB_OUTPUT_FLOAT && epilogue->output != OB_OUTPUT_FLOAT_BITS) return OB_OK;
     product->output = OB_OUTPUT_FLOAT;
     if (epilogue->output == OB_OUTPUT_FLOAT && !epilogue->activation && !epilogue->residual) return OB_OK;
-    const ob_status status = ob_resolve(OB_OP_float_steps, NULL, 1, &choice);
-    if (!status) steps->kernel = (ob_float_steps_kernel *)choice.kernel;
+    const ob_status status = ob_resolve(OB_OP_float_steps, NULL, 1, &steps->choice);
+    if (!status) steps->kernel = (ob_float_steps_kernel *)steps->choice.kernel;
     return status;
+}
+
+void ob_float_steps_bind(ob_float_steps *steps, void *bits, const float *residual) {
+    steps->epilogue.bits = bits, steps->epilogue.residual = residual;
 }
 
 int64_t ob_float_steps_rows(const ob_float_steps *steps, const ob_dense_part *part) {

@@ -11,12 +11,16 @@
 
 /* The steps of a call. kernel: NULL if there are none, which int32, bits and plain floats are. */
 typedef struct ob_float_steps {
-    const ob_epilogue *epilogue;
+    ob_epilogue epilogue;
+    ob_choice choice;
     ob_float_steps_kernel *kernel;
 } ob_float_steps;
 
 /* The steps of `epilogue`, whose kernel is noted as the one that ran, and what is left for the product to do. */
 ob_status ob_float_steps_of(const ob_epilogue *epilogue, ob_float_steps *steps, ob_epilogue *product);
+
+/* Where the second result goes and the residual comes from. */
+void ob_float_steps_bind(ob_float_steps *steps, void *bits, const float *residual);
 
 /* The rows of a part that are done at once: all of them, or a block whose floats stay in the cache until the steps. */
 int64_t ob_float_steps_rows(const ob_float_steps *steps, const ob_dense_part *part);

@@ -1,21 +1,16 @@
 /* max_pool2d.c: ob_max_pool2d: checks, then the rows of the output are shared out. */
+#include "max_pool2d.h"
+
 #include "conv2d_plan.h"
-#include "dispatch.h"
 #include "parts.h"
 #include "threads.h"
 
 enum { TASK_BYTES = 1 << 16 }; /* read by one task: some us */
 
-typedef struct shared_job {
-    ob_max_pool2d_job job;
-    ob_max_pool2d_kernel *kernel;
-    int64_t rows, rows_per_task;
-} shared_job;
-
-static void rows_task(void *data, int64_t index) {
-    const shared_job *s = data;
-    const int64_t row = index * s->rows_per_task;
-    s->kernel(&s->job, row, ob_least(s->rows_per_task, s->rows - row));
+void ob_max_pool2d_rows_task(void *ready, int64_t index) {
+    const ob_max_pool2d_ready *r = ready;
+    const int64_t row = index * r->rows_per_task;
+    ((ob_max_pool2d_kernel *)r->choice.kernel)(&r->job, row, ob_least(r->rows_per_task, r->rows - row));
 }
 
 static ob_status find_axes(const ob_max_pool2d_call *call, ob_axis *y, ob_axis *x) {
@@ -36,9 +31,8 @@ ob_status ob_max_pool2d_output(const ob_max_pool2d_call *call, int64_t out[2]) {
     return status;
 }
 
-ob_status ob_max_pool2d(const ob_max_pool2d_call *call) {
+ob_status ob_max_pool2d_make_ready(const ob_max_pool2d_call *call, ob_grain grain, ob_max_pool2d_ready *r) {
     ob_axis y, x;
-    ob_choice choice;
     if (!call) return OB_ERROR_NULL;
     if (call->batch < 0 || call->c < 1 || call->c > INT32_MAX) return OB_ERROR_SIZE;
     ob_status status = find_axes(call, &y, &x);
@@ -49,11 +43,7 @@ ob_status ob_max_pool2d(const ob_max_pool2d_call *call) {
         __builtin_mul_overflow(rows * 8, ob_most(call->width, x.out) * words, &out_bytes))
         return OB_ERROR_SIZE;
     if ((status = ob_executor_check(call->executor))) return status;
-    if ((status = ob_resolve(OB_OP_max_pool2d, NULL, 1, &choice))) return status;
-    if (call->batch == 0) return OB_OK;
-    if (!call->x || !call->out) return OB_ERROR_NULL;
-    shared_job s = {
-        .kernel = (ob_max_pool2d_kernel *)choice.kernel,
+    *r = (ob_max_pool2d_ready){
         .rows = call->batch * y.out,
         .job = {.height = call->height,
                 .width = call->width,
@@ -64,11 +54,19 @@ ob_status ob_max_pool2d(const ob_max_pool2d_call *call) {
                 .stride = {call->stride[0], call->stride[1]},
                 .top = call->padding[0],
                 .left = call->padding[2],
-                .x = call->x,
-                .minimum = (const unsigned char *)call->minimum,
-                .out = call->out},
+                .minimum = (const unsigned char *)call->minimum},
     };
-    s.rows_per_task = ob_most(TASK_BYTES / row_bytes / call->stride[0], 1);
-    ob_run(call->executor, ob_parts(s.rows, s.rows_per_task), rows_task, &s);
+    r->rows_per_task = ob_most(TASK_BYTES / grain / row_bytes / call->stride[0], 1);
+    r->tasks = ob_parts(r->rows, r->rows_per_task);
+    return ob_resolve(OB_OP_max_pool2d, NULL, 1, &r->choice);
+}
+
+ob_status ob_max_pool2d(const ob_max_pool2d_call *call) {
+    ob_max_pool2d_ready r;
+    const ob_status status = ob_max_pool2d_make_ready(call, OB_GRAIN_CALL, &r);
+    if (status || call->batch == 0) return status;
+    if (!call->x || !call->out) return OB_ERROR_NULL;
+    r.job.x = call->x, r.job.out = call->out;
+    ob_run(call->executor, r.tasks, ob_max_pool2d_rows_task, &r);
     return OB_OK;
 }

@@ -1,5 +1,6 @@
 /* pack.c: ob_pack: checks, then the rows of words are shared out. */
-#include "dispatch.h"
+#include "pack.h"
+
 #include "parts.h"
 #include "threads.h"
 
@@ -8,16 +9,10 @@ enum {
     BLOCK = 64             /* places that a kernel takes at once where the channels stand first */
 };
 
-typedef struct shared_job {
-    ob_pack_job job;
-    ob_pack_kernel *kernel;
-    int64_t rows, rows_per_task;
-} shared_job;
-
-static void rows_task(void *data, int64_t index) {
-    const shared_job *s = data;
-    const int64_t row = index * s->rows_per_task;
-    s->kernel(&s->job, row, ob_least(s->rows_per_task, s->rows - row));
+void ob_pack_rows_task(void *ready, int64_t index) {
+    const ob_pack_ready *r = ready;
+    const int64_t row = index * r->rows_per_task;
+    ((ob_pack_kernel *)r->choice.kernel)(&r->job, row, ob_least(r->rows_per_task, r->rows - row));
 }
 
 static ob_status check_types(const ob_pack_call *call) {
@@ -28,9 +23,8 @@ static ob_status check_types(const ob_pack_call *call) {
     return call->direction ? ob_directions_check(call->direction, call->c) : OB_OK;
 }
 
-ob_status ob_pack(const ob_pack_call *call) {
+ob_status ob_pack_make_ready(const ob_pack_call *call, ob_grain grain, ob_pack_ready *r) {
     int64_t rows, values;
-    ob_choice choice;
     if (!call) return OB_ERROR_NULL;
     if (call->batch < 0 || call->places < 0 || call->c < 1 || call->c > INT32_MAX) return OB_ERROR_SIZE;
     if (__builtin_mul_overflow(call->batch, call->places, &rows) || rows > INT64_MAX / 16 ||
@@ -39,24 +33,28 @@ ob_status ob_pack(const ob_pack_call *call) {
     ob_status status = check_types(call);
     if (status) return status;
     if ((status = ob_executor_check(call->executor))) return status;
-    if ((status = ob_resolve(OB_OP_pack, NULL, 1, &choice))) return status;
-    if (rows == 0) return OB_OK;
-    if (!call->x || !call->out) return OB_ERROR_NULL;
-    shared_job s = {
-        .kernel = (ob_pack_kernel *)choice.kernel,
+    *r = (ob_pack_ready){
         .rows = rows,
-        .rows_per_task = ob_parts(TASK_VALUES, call->c),
+        .rows_per_task = ob_parts(TASK_VALUES / grain, call->c),
         .job = {.c = call->c,
                 .places = call->places,
                 .words = ob_parts(call->c, 64),
                 .type = call->type,
                 .layout = call->places == 1 ? OB_CHANNELS_LAST : call->layout,
-                .x = call->x,
                 .threshold = call->threshold,
-                .direction = call->direction,
-                .out = call->out},
+                .direction = call->direction},
     };
-    if (s.job.layout == OB_CHANNELS_FIRST) s.rows_per_task = ob_round_up(s.rows_per_task, BLOCK);
-    ob_run(call->executor, ob_parts(rows, s.rows_per_task), rows_task, &s);
+    if (r->job.layout == OB_CHANNELS_FIRST) r->rows_per_task = ob_round_up(r->rows_per_task, BLOCK);
+    r->tasks = ob_parts(rows, r->rows_per_task);
+    return ob_resolve(OB_OP_pack, NULL, 1, &r->choice);
+}
+
+ob_status ob_pack(const ob_pack_call *call) {
+    ob_pack_ready r;
+    const ob_status status = ob_pack_make_ready(call, OB_GRAIN_CALL, &r);
+    if (status || r.rows == 0) return status;
+    if (!call->x || !call->out) return OB_ERROR_NULL;
+    r.job.x = call->x, r.job.out = call->out;
+    ob_run(call->executor, r.tasks, ob_pack_rows_task, &r);
     return OB_OK;
 }
