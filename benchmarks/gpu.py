@@ -26,7 +26,7 @@ import torch
 from gpu_report import Report, checked, measured, ready, reason
 
 ROOT = Path(__file__).resolve().parent.parent
-PARTS = ("check", "matmul", "mlp", "convnet", "conv", "peak", "shapes")  # what matters most comes first
+PARTS = ("check", "matmul", "mlp", "convnet", "figure", "conv", "peak", "shapes")  # what matters most comes first
 LONGEST, MOST = 470.0, 180.0  # seconds of all parts, and of one
 SLOW_ABOVE = 8192  # the paper's kernels take seconds beyond
 
@@ -67,6 +67,8 @@ def matmul(report: Report, size: int, kernels: list[str]) -> None:
     """One cube: onebit by all its kernels, then the peers and the ratios the project promises."""
     import gpu_peers
     from gpu_onebit import Cube
+    from onebit.bench import precision
+    from onebit.ops import cuda as engine
 
     part, operations, ms = f"{size}^3", 2.0 * size**3, {}
     cube = Cube(size)
@@ -79,16 +81,16 @@ def matmul(report: Report, size: int, kernels: list[str]) -> None:
         ms[output] = measured(report, part, f"onebit operator, {output}", cube.operator(output), operations)
     measured(report, part, "onebit pack float32", cube.pack, 0.0)
     for name, dtype in (("float32", torch.float32), ("bf16", torch.bfloat16), ("int8", torch.int8)):
-        with gpu_peers.tf32(False):
+        with precision(tf32=False):
             ms[name] = measured(report, part, f"cuBLAS {name}", ready(gpu_peers.cublas, size, dtype), operations)
-    with gpu_peers.tf32(True):
+    with precision(tf32=True):
         ms["tf32"] = measured(report, part, "cuBLAS tf32", ready(gpu_peers.cublas, size, torch.float32), operations)
     ms["float8"] = measured(report, part, "cuBLAS float8", ready(gpu_peers.float8, size), operations)
     if size <= SLOW_ABOVE:
         a, b = (gpu_peers.signs(size, size, torch.float32) for _ in range(2))
-        ms["paper"] = measured(report, part, "paper's float kernel", lambda: gpu_peers.paper_gemm(a, b), operations)
-        words, columns = gpu_peers.paper_concatenate(a), gpu_peers.paper_concatenate(b).t().contiguous()
-        xnor = lambda: gpu_peers.paper_xnor(words, columns, size)  # noqa: E731
+        ms["paper"] = measured(report, part, "paper's float kernel", lambda: engine.paper_gemm(a, b), operations)
+        words, columns = engine.paper_concatenate(a), engine.paper_concatenate(b).t().contiguous()
+        xnor = lambda: engine.paper_xnor_gemm(words, columns, size)  # noqa: E731
         ms["paper xnor"] = measured(report, part, "paper's XNOR kernel", xnor, operations)
     timed = [name for name in kernels if ms.get(name, float("nan")) == ms.get(name)]
     if not timed:
@@ -116,12 +118,12 @@ def shapes(report: Report, kernels: list[str]) -> None:
 
 def mlp(report: Report) -> bool:
     """End to end, and exactness: the scores must be those of the float32 network."""
-    import gpu_peers
     from gpu_mlp import IMAGES, WIDTHS, Network
+    from onebit.bench import precision
 
     network, exact = Network(), True
     operations = 2.0 * IMAGES * sum(k * n for k, n in itertools.pairwise(WIDTHS))
-    with gpu_peers.tf32(False):
+    with precision(tf32=False):
         for name, engine in (("onebit", network.onebit), ("paper's XNOR", network.paper_xnor)):
             exact = checked(report, "mlp", f"{name} equals float32", engine, network.cublas) and exact
         ms = {
@@ -134,13 +136,13 @@ def mlp(report: Report) -> bool:
 
 def convnet(report: Report) -> bool:
     """The paper's ConvNet, end to end: batch 1024, and batch 1 from a CUDA graph, as every measurement here is."""
-    import gpu_peers
     from gpu_convnet import ConvNet
+    from onebit.bench import precision
 
     exact = True
     for batch in (1024, 1):
         network, part = ConvNet(batch), f"convnet {batch}"
-        with gpu_peers.tf32(False):
+        with precision(tf32=False):
             exact = (
                 checked(report, part, "onebit equals float32", network.onebit, network.floats(torch.float32)) and exact
             )
@@ -167,6 +169,17 @@ def conv(report: Report) -> None:
                 measured(report, part, name, work, operations)
 
 
+def figure(report: Report) -> bool:
+    """The paper's kernel figure, as `onebit bench figure --device cuda` draws it; its network is trained here."""
+    from onebit import cli
+
+    folder = report.path.parent / "figure"
+    options = ["--device", "cuda", "--out", str(folder), "--seconds", "1"]
+    code = cli.main(["bench", "figure", *options])
+    report.note("figure", "drawn", f"in {folder}" if code == 0 else f"NO: exit code {code}, see above")
+    return code == 0
+
+
 def tf32_off() -> None:
     """cuDNN rounds float32 to TF32 unless it is told not to."""
     torch.backends.cudnn.allow_tf32 = False
@@ -181,7 +194,7 @@ def run_part(report: Report, part: str, sizes: list[int], kernels: list[str]) ->
         return True
     if part in ("check", "shapes"):
         return {"check": check, "shapes": shapes}[part](report, kernels) is not False
-    return {"mlp": mlp, "convnet": convnet, "conv": conv, "peak": peak}[part](report) is not False
+    return {"mlp": mlp, "convnet": convnet, "figure": figure, "conv": conv, "peak": peak}[part](report) is not False
 
 
 def run_apart(report: Report, part: str, options: list[str], seconds: float) -> bool:

@@ -11,8 +11,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from gpu_peers import paper_concatenate, paper_gemm, paper_xnor
 from onebit import ops
+from onebit.ops.cuda import paper_concatenate, paper_gemm, paper_xnor_gemm
 
 WIDTHS = (784, 4096, 4096, 4096, 10)
 IMAGES = 10_000
@@ -71,6 +71,6 @@ class Network:
         def product(x: Tensor, i: int) -> Tensor:
             if i == 0:
                 return paper_gemm(x, self.columns[0])
-            return paper_xnor(paper_concatenate(x), self.column_words[i], x.shape[1])
+            return paper_xnor_gemm(paper_concatenate(x), self.column_words[i], x.shape[1])
 
         return self.floats(product, torch.float32)

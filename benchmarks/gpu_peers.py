@@ -1,9 +1,8 @@
-"""What onebit is compared with on a GPU: cuBLAS in four precisions, and the paper's own two kernels."""
+"""What onebit is compared with on a GPU: cuBLAS in four precisions; and the ceiling of Hopper's tensor core."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from ctypes import c_uint32, c_void_p
 
 import torch
@@ -14,18 +13,6 @@ from onebit.ops.cuda._plan import BITS
 from onebit.ops.cuda._sources import Kernel
 
 Work = Callable[[], object]
-SIDE = 16  # of the paper's tiles
-
-
-@contextlib.contextmanager
-def tf32(allowed: bool) -> Iterator[None]:
-    """cuBLAS may, or may not, round float32 operands to TF32."""
-    before = torch.backends.cuda.matmul.allow_tf32
-    torch.backends.cuda.matmul.allow_tf32 = allowed
-    try:
-        yield
-    finally:
-        torch.backends.cuda.matmul.allow_tf32 = before
 
 
 def signs(rows: int, columns: int, dtype: torch.dtype) -> Tensor:
@@ -47,47 +34,6 @@ def float8(size: int) -> Work:
     a, b = (signs(size, size, torch.float32).to(torch.float8_e4m3fn) for _ in range(2))
     one = torch.ones((), device="cuda")
     return lambda: torch._scaled_mm(a, b.t(), one, one, out_dtype=torch.bfloat16)
-
-
-def _start(
-    name: str, grid: tuple[int, int], block: tuple[int, int], shared: int, arguments: list[_driver.Parameter]
-) -> None:
-    index = torch.cuda.current_device()
-    function = _launch._function(Kernel("paper", name), index, shared)
-    stream = torch.cuda.current_stream().cuda_stream
-    _driver.enter(index)
-    _driver.launch(function, (*grid, 1), (*block, 1), shared, stream, arguments)
-
-
-def _tiles(m: int, n: int) -> tuple[int, int]:
-    return -(-n // SIDE), -(-m // SIDE)
-
-
-def paper_gemm(a: Tensor, b: Tensor) -> Tensor:
-    """The paper's baseline: a (m, k) b (k, n) in float32."""
-    (m, k), n = a.shape, b.shape[1]
-    out = torch.empty(m, n, device=a.device)
-    arguments = [c_void_p(t.data_ptr()) for t in (a, b, out)] + [c_uint32(size) for size in (m, n, k)]
-    _start("onebit_paper_gemm", _tiles(m, n), (SIDE, SIDE), 2 * SIDE * SIDE * 4, arguments)
-    return out
-
-
-def paper_concatenate(x: Tensor) -> Tensor:
-    """The paper's packing: (rows, k) float32 -> (rows, ceil(k / 32)) int32 words."""
-    rows, k = x.shape
-    words = torch.empty(rows, -(-k // 32), dtype=torch.int32, device=x.device)
-    arguments = [c_void_p(x.data_ptr()), c_void_p(words.data_ptr()), c_uint32(rows), c_uint32(k)]
-    _start("onebit_paper_concatenate", (-(-words.numel() // 256), 1), (256, 1), 0, arguments)
-    return words
-
-
-def paper_xnor(a: Tensor, b: Tensor, k: int) -> Tensor:
-    """The paper's XNOR product: a (m, words), b (words, n) -> (m, n) float32."""
-    (m, words), n = a.shape, b.shape[1]
-    out = torch.empty(m, n, device=a.device)
-    arguments = [c_void_p(t.data_ptr()) for t in (a, b, out)] + [c_uint32(size) for size in (m, n, words, k)]
-    _start("onebit_paper_xnor_gemm", _tiles(m, n), (SIDE, SIDE), 2 * SIDE * SIDE * 4, arguments)
-    return out
 
 
 def peak_tops(operand: int) -> float:

@@ -21,7 +21,7 @@ def test_words_stay_and_marks_are_replaced(example_figure):
     page = document(template, {"a.md": "## A\n\nprose\n"}, {"a": [CPU], "b": [GPU]}, figures)
     for words in ("# Title\n", "\nwords\n", "## A\n\nprose", "\nthe end\n", "### A processor", "### A GPU"):
         assert words in page
-    assert "![onebit beside BLAS and an unoptimised loop on A processor, 2 CPUs](performance/a-processor" in page
+    assert "![onebit beside BLAS and an unoptimised kernel on A processor, 2 CPUs](performance/a-processor" in page
     assert "| 42x | met |" in page
     assert "<!--" not in page
 

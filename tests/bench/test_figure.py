@@ -5,8 +5,8 @@ import torch
 
 from onebit import bench
 from onebit._errors import NativeError, UnknownName
-from onebit.bench import _figure
-from onebit.bench._figure import Share
+from onebit.bench import DEVICES, _figure, _figure_cpu
+from onebit.bench._figure_device import Share, Unfit
 from onebit.bench._turns import FEWEST
 
 
@@ -78,9 +78,42 @@ def test_a_share_with_other_answers_keeps_its_own_accuracy():
 
 
 def test_kernels_with_other_numbers_are_not_timed(packed, pictures, monkeypatch):
-    monkeypatch.setattr(_figure, "plain_matmul", lambda a, b: a @ b + 1)
+    monkeypatch.setattr(_figure_cpu, "plain_matmul", lambda a, b: a @ b + 1)
     with pytest.raises(NativeError, match=r"'baseline'.*Not timed"):
         measured(packed, packed, pictures)
+
+
+def raising(error):
+    def make():
+        raise error
+
+    return make
+
+
+@pytest.fixture
+def product():
+    return dict(DEVICES["cpu"].product(32, False))
+
+
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [(RuntimeError("no such unit\nand a trace"), "RuntimeError: no such unit"), (Unfit("too wide"), "too wide")],
+)
+def test_a_peer_that_cannot_run_stays_out_and_says_why(product, error, why):
+    bars, absent = _figure.race(DEVICES["cpu"], {**product, "blas": raising(error)}, "rows", 0)
+    assert absent == {"blas": why}
+    assert set(bars) == {"baseline", "onebit", "packing"}
+
+
+def test_a_peer_that_fails_while_running_stays_out_too(product):
+    late = {**product, "blas": lambda: Share(raising(NotImplementedError("not here")), 32, 32)}
+    assert _figure.race(DEVICES["cpu"], late, "rows", 0)[1] == {"blas": "NotImplementedError: not here"}
+
+
+def test_a_failure_of_onebit_or_of_the_baseline_is_no_bar_left_out(product):
+    for name in ("baseline", "onebit"):
+        with pytest.raises(RuntimeError, match="broken"):
+            _figure.race(DEVICES["cpu"], {**product, name: raising(RuntimeError("broken"))}, "rows", 0)
 
 
 def test_everybody_has_a_turn_in_each_round(figure):

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -40,7 +41,7 @@ def offline(monkeypatch):
 def test_the_figure_is_drawn_kept_and_told_as_json(network, capsys):
     assert main(quick("--model", str(network), "--json", "--out", "there")) == 0
     told = json.loads(capsys.readouterr().out)
-    kept = json.loads((network.parent / "there" / f"{bench.file_name(told['cpu'])}.json").read_text())
+    kept = json.loads((network.parent / "there" / f"{bench.file_name(told['machine'])}.json").read_text())
     assert told == kept | {"png": told["png"]}
     assert (network.parent / told["png"]).read_bytes().startswith(b"\x89PNG")
     assert told["layers"] == "784-20-10"
@@ -82,10 +83,16 @@ def test_a_network_is_trained_when_there_is_none(network, capsys, monkeypatch):
     assert "Training a network" in captured.err
 
 
+def test_a_gpu_has_no_instruction_set_to_force(network, capsys, monkeypatch):
+    monkeypatch.setitem(bench.DEVICES._entries, "cuda", replace(bench.DEVICES["cuda"], check=lambda: None))
+    assert main(quick("--model", str(network), "--device", "cuda", "--isa", "avx2")) == 2
+    assert "forces kernels of the CPU" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["figure", "--device", "cuda"], "make bench-gpu"),
+        (["figure", "--device", "cuda"], "needs one: no CUDA device"),
         (["figure", "--device", "cpuu"], "Did you mean 'cpu'"),
         (["figure", "--shape", "2"], "no --shape"),
         (["figure", "--isa", "all"], "no --isa all"),

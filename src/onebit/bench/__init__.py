@@ -1,14 +1,20 @@
 """Measuring: jobs that onebit and its peers do in turns, beside the peaks of the CPU they run on."""
 
+from onebit.bench._cuda_precision import precision as precision
+from onebit.bench._cuda_turns import captured as captured
+from onebit.bench._cuda_turns import milliseconds as milliseconds
 from onebit.bench._document import document as document
-from onebit.bench._figure import DEVICES as DEVICES
-from onebit.bench._figure import Device as Device
 from onebit.bench._figure import figure as figure
 from onebit.bench._figure import layers_of as layers_of
+from onebit.bench._figure_cpu import CPU_KERNELS as CPU_KERNELS
+from onebit.bench._figure_cuda import CUDA_KERNELS as CUDA_KERNELS
+from onebit.bench._figure_device import DEVICES as DEVICES
+from onebit.bench._figure_device import Device as Device
 from onebit.bench._figure_image import draw as draw
 from onebit.bench._figure_numbers import Answers as Answers
 from onebit.bench._figure_numbers import Bar as Bar
 from onebit.bench._figure_numbers import Figure as Figure
+from onebit.bench._figure_numbers import Kernel as Kernel
 from onebit.bench._figure_text import figure_table as figure_table
 from onebit.bench._figure_text import short_layers as short_layers
 from onebit.bench._kinds import KINDS as KINDS

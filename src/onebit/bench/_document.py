@@ -52,9 +52,10 @@ def document(
 
 def _picture(stem: str, numbers: Mapping[str, Any]) -> str:
     ratios = numbers["ratios"]["product"]
-    text = f"onebit beside BLAS and an unoptimised loop on {numbers['cpu']}"
+    text = f"onebit beside BLAS and an unoptimised kernel on {numbers['machine']}"
     link = f"![{text}](performance/{stem}.png)"
-    return f"{link}\n\nThe product: {ratios['blas']:.0f} times as fast as BLAS, {ratios['baseline']:,.0f} as the loop."
+    than = f"{ratios['blas']:.0f} times as fast as BLAS, {ratios['baseline']:,.0f} as the unoptimised kernel"
+    return f"{link}\n\nThe product: {than}."
 
 
 def _machine(stem: str, rows: Rows, figures: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:

@@ -1,123 +1,78 @@
-"""The kernel figure of arXiv:1602.02830, on the CPU: one product and one network by three kernels, and their answers.
+"""The kernel figure of arXiv:1602.02830: one product and one network by several kernels, and their answers.
 
-The kernels are an unoptimised float product, the float product of a BLAS, and 1-bit arithmetic. A slow one does a part
-of the work, and its time is scaled: each part is as much work as any other. A figure says where that was done.
+A slow kernel does a part of the work, and its time is scaled: each part is as much work as any other. A figure says
+where that was done, and why a kernel has no bar.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
 import onebit
-from onebit import ops
 from onebit._errors import NativeError
-from onebit._registry import Registry
-from onebit.bench._figure_numbers import BASELINE, BLAS, ONEBIT, Answers, Bar, Figure
-from onebit.bench._float_chain import float_chain
+from onebit.bench._figure_device import DEVICES, PACKING, Device, Share, Shares, Unfit
+from onebit.bench._figure_numbers import ONEBIT, Answers, Bar, Figure
 from onebit.bench._measure import threads_set
-from onebit.bench._plain import plain_matmul, with_plain_products
-from onebit.bench._results import cpu_name
-from onebit.bench._turns import median, take_turns, timed
-from onebit.bench._workload import signs
+from onebit.bench._turns import Turn, median, take_turns
 from onebit.runtime import PackedModel
 
-PACKING = "onebit, packing both operands at every call"
-ROWS, PICTURES = 64, 512  # that the baseline does of a product and of a network, at least
 
+def race(device: Device, makers: Shares, unit: str, seconds: float) -> tuple[dict[str, Bar], dict[str, str]]:
+    """Everybody in turns, after their numbers were compared; and why somebody has no bar.
 
-@dataclass(frozen=True)
-class Share:
-    """A call that does `done` of `whole` rows of a job, and its result."""
-
-    run: Callable[[], Tensor]
-    done: int
-    whole: int
-
-
-@dataclass(frozen=True)
-class Device:
-    """What measures on a kind of machine: shares of a square product of that size, and of a network on pictures.
-
-    `whole` asks for all of the work from everybody. The product's shares hold PACKING beside the three kernels.
+    The times of shares are scaled to the whole job.
     """
-
-    product: Callable[[int, bool], dict[str, Share]]
-    network: Callable[[PackedModel, Tensor, bool], dict[str, Share]]
-
-
-DEVICES: Registry[Device] = Registry("device")  # a GPU's kernels would be registered as "cuda"
-
-
-def cpu_product(size: int, whole: bool) -> dict[str, Share]:
-    """The product of two square matrices of signs."""
-    x, w = signs(size, size, seed=0), signs(size, size, seed=1)
-    words, handle = ops.pack(x), ops.pack_weights(ops.pack(w), size)
-    columns = w.t().contiguous()
-    rows = size if whole else min(size, _slab(ROWS))
-    part = x[:rows].contiguous()
-    return {
-        BASELINE: Share(lambda: plain_matmul(part, columns), rows, size),
-        BLAS: Share(lambda: x @ columns, size, size),
-        ONEBIT: Share(lambda: ops.dense_int32(words, handle, size, size), size, size),
-        PACKING: Share(
-            lambda: ops.dense_int32(ops.pack(x), ops.pack_weights(ops.pack(w), size), size, size), size, size
-        ),
-    }
-
-
-def cpu_network(packed: PackedModel, pictures: Tensor, whole: bool) -> dict[str, Share]:
-    """A network's scores of all pictures, from bytes."""
-    chain = float_chain(packed)
-    plain = with_plain_products(chain)
-    count = len(pictures)
-    rows = count if whole else min(count, _slab(PICTURES))
-    part = pictures[:rows]
-    return {
-        BASELINE: Share(lambda: plain(part), rows, count),
-        BLAS: Share(lambda: chain(pictures), count, count),
-        ONEBIT: Share(lambda: packed(pictures), count, count),
-    }
-
-
-DEVICES.register("cpu")(Device(cpu_product, cpu_network))
-
-
-def _slab(least: int) -> int:
-    """Rows that give every thread equally many of the baseline's rows of tiles."""
-    step = 16 * torch.get_num_threads()
-    return -(-least // step) * step
-
-
-def race(shares: Mapping[str, Share], unit: str, seconds: float) -> dict[str, Bar]:
-    """Everybody in turns, after their numbers were compared; the times of shares are scaled to the whole job."""
-    check_equal(shares, unit)
-    taken = take_turns({name: timed(share.run) for name, share in shares.items()}, seconds=seconds)
+    shares, turns, absent = admitted(device, makers, unit)
+    taken = take_turns(turns, seconds=seconds)
     bars = {}
     for name, share in shares.items():
         ms = median(taken[name]).wall * 1e3
         of = None if share.done == share.whole else f"{share.done:,} of {share.whole:,} {unit}"
         bars[name] = Bar(ms * (share.whole / share.done), ms, len(taken[name]), of)
-    return bars
+    return bars, absent
 
 
-def check_equal(shares: Mapping[str, Share], unit: str) -> None:
-    """NativeError if a kernel's numbers differ from onebit's."""
-    expected = shares[ONEBIT].run()
-    for name, share in shares.items():
-        if not torch.equal(share.run().to(expected.dtype), expected[: share.done]):
-            raise NativeError(f"{share.done} {unit} by {name!r} have other numbers than by onebit. Not timed.")
+def admitted(device: Device, makers: Shares, unit: str) -> tuple[dict[str, Share], dict[str, Turn], dict[str, str]]:
+    """Who takes part, ready to be timed, and why somebody does not.
+
+    Raises NativeError if a kernel's numbers differ from onebit's. A peer that this machine cannot run stays out.
+    """
+    ours = makers[ONEBIT]()
+    expected = ours.run()
+    shares: dict[str, Share] = {}
+    turns: dict[str, Turn] = {}
+    absent: dict[str, str] = {}
+    for name, make in makers.items():
+        try:
+            share = ours if name == ONEBIT else make()
+            check_right(name, share, expected, unit)
+            turns[name], shares[name] = device.turn(share.run), share
+        except Unfit as reason:
+            absent[name] = str(reason)
+        except NativeError:
+            raise
+        except (RuntimeError, NotImplementedError, AttributeError, TypeError) as error:
+            if name not in device.kernels or device.kernels[name].family != "peer":
+                raise
+            absent[name] = f"{type(error).__name__}: {[*str(error).splitlines(), ''][0]}"
+    return shares, turns, absent
+
+
+def check_right(name: str, share: Share, expected: Tensor, unit: str) -> None:
+    """NativeError if a kernel's numbers are not what they must be beside onebit's."""
+    if not share.right(share.run(), share.of(expected[: share.done])):
+        raise NativeError(f"{share.done} {unit} by {name!r} have other numbers than by onebit. Not timed.")
 
 
 def answers(shares: Mapping[str, Share], labels: Tensor) -> dict[str, Answers]:
     """The accuracy by each kernel. A share whose answers are all equal to onebit's has onebit's accuracy."""
-    expected = shares[ONEBIT].run().argmax(1)
+    expected = shares[ONEBIT].run().argmax(1).cpu()
     found = {}
     for name, share in shares.items():
-        classes = share.run().argmax(1)
+        classes = share.run().argmax(1).cpu()
         equal = torch.equal(classes, expected[: share.done])
         seen, truth = (expected, labels) if equal else (classes, labels[: share.done])
         found[name] = Answers(float((seen == truth).float().mean()), share.done, equal)
@@ -143,33 +98,25 @@ def figure(
 
     timed_network: whose time on `pictures` is told. trained: whose answers are compared with `labels`; it may be the
     same. accuracy_of, data: what those two are, in words. Raises UnknownName for a device, OptionError for networks
-    other than multilayer perceptrons, NativeError for unequal numbers.
+    other than multilayer perceptrons, NativeError for unequal numbers or where there is no such device.
     """
     machine = DEVICES[device]
+    machine.check()
     with threads_set(threads):
-        product = race(machine.product(size, whole), "rows", seconds)
+        product, no_product = race(machine, machine.product(size, whole), "rows", seconds)
         networks = machine.network(timed_network, pictures, whole)
-        network = race(networks, "pictures", seconds)
-        right = answers(networks if trained is timed_network else machine.network(trained, pictures, True), labels)
-        isa = " and ".join(dict.fromkeys(timed_network.kernels().values()))
+        network, no_network = race(machine, networks, "pictures", seconds)
+        asked = networks if trained is timed_network else machine.network(trained, pictures, True)
+        right = answers({name: asked[name]() for name in network}, labels)
+        isa = machine.isa(timed_network, len(pictures), size)
     packing = product.pop(PACKING)
+    layers, absent = layers_of(timed_network), {"product": no_product, "network": no_network}
+    versions = {"torch": torch.__version__, "onebit": onebit.__version__}
     return Figure(
-        cpu=cpu_name(),
-        device=device,
-        threads=threads,
-        torch=torch.__version__,
-        onebit=onebit.__version__,
-        isa=isa,
-        size=size,
-        product=product,
-        packing_ms=packing.ms,
-        layers=layers_of(timed_network),
-        pictures=len(pictures),
-        network=network,
-        answers=right,
-        accuracy_of=accuracy_of,
-        data=data,
-    )
+        machine.machine(), device, machine.setting(threads), **versions, isa=isa, kernels=dict(machine.kernels),
+        size=size, product=product, packing=machine.packing, packing_ms=packing.ms, layers=layers,
+        pictures=len(pictures), network=network, answers=right, absent=absent, accuracy_of=accuracy_of, data=data,
+    )  # fmt: skip
 
 
 def layers_of(packed: PackedModel) -> str:

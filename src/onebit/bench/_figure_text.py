@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import textwrap
+from collections.abc import Iterator, Mapping
 
-from onebit.bench._figure_numbers import BASELINE, BLAS, ONEBIT, WHAT, Figure
+from onebit.bench._figure_numbers import BASELINE, BLAS, Bar, Figure
+
+WIDTH = 150  # letters of a footnote's line
 
 
 def figure_table(figure: Figure) -> str:
@@ -13,37 +16,53 @@ def figure_table(figure: Figure) -> str:
 
 
 def _lines(figure: Figure) -> Iterator[str]:
-    yield f"{machine(figure)}, torch {figure.torch}. Medians, wall clock."
+    yield f"{machine(figure)}, torch {figure.torch}; onebit by {figure.isa}. Medians."
     yield f"product: {figure.size}^3, bits to int32   network: {figure.layers}, {figure.pictures:,} pictures"
     yield ""
-    yield f"{'':<10}{'product':>14}{'by onebit':>11}{'network':>14}{'by onebit':>11}{'accuracy':>10}   kernel"
+    left = max(len(kernel.name) for kernel in figure.kernels.values())
+    head = "".join(f"{group:>14}{'by onebit':>11}" for group in ("product", "network"))
+    yield f"{'':<{left}}{head}{'accuracy':>10}   kernel"
     ratios = figure.ratios()
-    for kernel in (BASELINE, BLAS, ONEBIT):
-        cells = ""
-        for group, bars in (("product", figure.product), ("network", figure.network)):
-            mark = "*" if bars[kernel].extrapolated_from else " "
-            cells += f"{duration(bars[kernel].ms / 1e3) + mark:>14}{times(ratios[group].get(kernel, 1.0)):>11}"
-        what = f"{WHAT[kernel]} ({figure.isa})" if kernel == ONEBIT else WHAT[kernel]
-        yield f"{kernel:<10}{cells}{figure.answers[kernel].accuracy:>10.2%}   {what}"
+    for key, kernel in figure.kernels.items():
+        groups = (("product", figure.product), ("network", figure.network))
+        cells = "".join(_cells(bars, key, ratios[group].get(key, 1.0)) for group, bars in groups)
+        right = f"{figure.answers[key].accuracy:.2%}" if key in figure.answers else ""
+        yield f"{kernel.name:<{left}}{cells}{right:>10}   {kernel.what}"
     yield ""
     yield footnote(figure)
-    yield "The paper, GTX 750: product 23x the baseline and 3.4x the BLAS, network 7x the baseline (arXiv:1602.02830)."
+    product = ratios["product"]
+    yield (
+        f"Product: {times(product[BASELINE])} the baseline and {times(product[BLAS])} the BLAS; the paper, GTX 750: "
+        "23x and 3.4x, and 7x the baseline in the network (arXiv:1602.02830)."
+    )
+
+
+def _cells(bars: Mapping[str, Bar], kernel: str, ratio: float) -> str:
+    if kernel not in bars:
+        return f"{'-':>13} {'':>11}"
+    mark = "*" if bars[kernel].extrapolated_from else " "
+    return f"{duration(bars[kernel].ms / 1e3) + mark:>14}{times(ratio):>11}"
 
 
 def machine(figure: Figure) -> str:
     """Whose figure it is."""
-    return f"{figure.cpu}; {figure.threads} thread{'s' * (figure.threads > 1)}"
+    return f"{figure.machine}; {figure.setting}"
 
 
 def footnote(figure: Figure) -> str:
-    """What a reader must know: where times are scaled, whose accuracy it is, and what packing would add."""
+    """What a reader must know: what was scaled, what packing adds, whose accuracy it is, who is absent and why."""
     parts = {"product": figure.product, "network": figure.network}
     scaled = [f"{bar.extrapolated_from}" for bars in parts.values() for bar in bars.values() if bar.extrapolated_from]
     lines = [f"* measured on {' and '.join(scaled)}, and scaled: equal numbers there."] if scaled else []
     packed = duration(figure.packing_ms / 1e3)
-    lines.append(f"Product: from bits to int32; with both operands packed from float32 at every call, {packed}.")
+    lines.append(f"Product: from bits to int32; with {figure.packing}, {packed}.")
     lines.append(f"Accuracy: {figure.accuracy_of}; {figure.data}.")
-    return "\n".join(lines)
+    lines += [
+        f"No bar of {figure.kernels[kernel].name} in the {group}: {why}."
+        for group, reasons in figure.absent.items()
+        for kernel, why in reasons.items()
+    ]
+    return "\n".join(part for line in lines for part in textwrap.wrap(line, WIDTH))
 
 
 def short_layers(layers: str) -> str:
@@ -55,7 +74,7 @@ def short_layers(layers: str) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Three figures: "0.132 s", "13.2 s", "3 min 20 s", "5.12 ms"."""
+    """Three figures: "0.132 s", "13.2 s", "3 min 20 s", "5.12 ms", "0.158 ms"."""
     if seconds < 0.1:
         return f"{seconds * 1e3:#.3g} ms"
     if seconds < 100:
@@ -64,5 +83,5 @@ def duration(seconds: float) -> str:
 
 
 def times(ratio: float) -> str:
-    """How many times: "3.4x", "42x", "1,340x"."""
-    return f"{ratio:.1f}x" if ratio < 10 else f"{ratio:,.0f}x"
+    """How many times: "3.4x", "42x", "1,340x"; below 1 "0.53x"."""
+    return f"{ratio:.2f}x" if ratio < 1 else f"{ratio:.1f}x" if ratio < 10 else f"{ratio:,.0f}x"

@@ -20,19 +20,27 @@ EXACT = 1 << 24  # float32 holds every integer up to here
 
 
 class Flat(nn.Module):
-    """(N, ...) uint8 -> (N, k) float32."""
+    """(N, ...) uint8 -> (N, k) of a type that holds 0 to 255."""
+
+    def __init__(self, dtype: torch.dtype = torch.float32) -> None:
+        super().__init__()
+        self.dtype = dtype
 
     def forward(self, x: Tensor) -> Tensor:
         """One row for each picture."""
-        return x.flatten(1).float()
+        return x.flatten(1).to(self.dtype)
 
 
 class Affine(nn.Module):
     """y = x * scale + bias for each channel, rounded twice, as the engine does it."""
 
+    scale: Tensor
+    bias: Tensor
+
     def __init__(self, scale: Tensor, bias: Tensor) -> None:
         super().__init__()
-        self.scale, self.bias = scale, bias
+        self.register_buffer("scale", scale)
+        self.register_buffer("bias", bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, n) -> (N, n)."""

@@ -1,4 +1,4 @@
-"""`onebit bench figure`: the paper's kernel figure on this machine, as a picture, as JSON and as a table of ratios."""
+"""`onebit bench figure`: the paper's kernel figure of this CPU or GPU: a picture, JSON and a table of ratios."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("figure")
     group.add_argument("--model", metavar="PATH", help="a multilayer perceptron for MNIST: a run folder or .onnx file")
     group.add_argument("--root", metavar="DIR", help="where the data sets are (default: $ONEBIT_DATA, then a cache)")
-    group.add_argument("--out", metavar="DIR", help="where <cpu>.png and <cpu>.json go (default: figure)")
-    group.add_argument("--device", metavar="NAME", help="what measures: cpu (default)")
+    group.add_argument("--out", metavar="DIR", help="where <machine>.png and <machine>.json go (default: figure)")
+    group.add_argument("--device", metavar="NAME", help="what measures: cpu (default) or cuda")
     group.add_argument("--quick", action="store_true", help="a smaller product, 1,000 pictures: not the paper's figure")
     group.add_argument("--full", action="store_true", help="let the slow kernel do all of its work: many minutes")
 
@@ -43,7 +43,7 @@ def run(args: argparse.Namespace, threads: int) -> int:
     from onebit.ops import native
 
     device = args.device or "cpu"
-    check(device)
+    check(device, args.isa)
     test = load("mnist", args.root, "test")
     images, labels = test.images, test.labels
     if args.quick:
@@ -70,16 +70,13 @@ def run(args: argparse.Namespace, threads: int) -> int:
     return 0
 
 
-def check(device: str) -> None:
-    """OptionError for cuda, which another program measures; UnknownName for no device."""
+def check(device: str, isa: str | None) -> None:
+    """UnknownName for no device, NativeError where this machine has none, OptionError for --isa on a GPU."""
     from onebit import bench
 
-    if device not in bench.DEVICES and device.startswith("cuda"):
-        raise OptionError(
-            f"--device {device}: `onebit bench figure` measures the CPU. On a machine with a GPU `make bench-gpu` in a "
-            "checkout measures onebit, cuBLAS and the paper's kernels, and benchmarks/gpu_figure.py draws them."
-        )
-    bench.DEVICES[device]
+    bench.DEVICES[device].check()
+    if isa and device != "cpu":
+        raise OptionError(f"--isa {isa} forces kernels of the CPU; --device {device} has none of them.")
 
 
 def network(args: argparse.Namespace, test: Dataset) -> tuple[PackedModel, str]:
@@ -117,10 +114,10 @@ def trained_now(args: argparse.Namespace, test: Dataset) -> PackedModel:
 
 
 def write(figure: Figure, folder: Path) -> tuple[Path, Path]:
-    """The picture and the numbers, named after the CPU."""
+    """The picture and the numbers, named after the machine."""
     from onebit import bench
 
-    png = folder / f"{bench.file_name(figure.cpu)}.png"
+    png = folder / f"{bench.file_name(figure.machine)}.png"
     path = png.with_suffix(".json")
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -5,10 +5,14 @@ from __future__ import annotations
 import torch
 
 from onebit._errors import NativeError
+from onebit._registry import unknown_name
 from onebit.ops.cuda import _nvrtc
 from onebit.ops.cuda._conv_plan import KERNELS
 from onebit.ops.cuda._launch import device_facts
+from onebit.ops.cuda._operators import DENSE, dense_plan
 from onebit.ops.cuda._plan import VARIANTS
+
+BY_NAME = {op.op: op for op in DENSE}
 
 
 def status() -> str:
@@ -32,3 +36,13 @@ def kernels(device: int = 0) -> list[str]:
 def conv_kernels() -> list[str]:
     """The kernels of conv2d on bits, by the names that force one: the same on every device."""
     return list(KERNELS)
+
+
+def choice(op: str, m: int, n: int, k: int, device: int = 0) -> str:
+    """The kernel that the dense operator `op` ("dense_bits", "dense_u8_int32", ...) takes for m x n x k: "mma 128x128".
+
+    Raises UnknownName for another operator.
+    """
+    if op not in BY_NAME:
+        raise unknown_name("dense operator", op, BY_NAME)
+    return dense_plan(device_facts(device), BY_NAME[op], m, n, k).name
