@@ -39,6 +39,23 @@ class ByHand(nn.Module):
         return F.linear(x.flatten(1), sign(self.last.weight))
 
 
+class Residual(nn.Module):
+    """Blocks in the manner of Bi-Real Net: x + prelu(norm(conv(sign(x)))), and a mean over all places at the end."""
+
+    def __init__(self, pool: nn.Module | None = None) -> None:
+        super().__init__()
+        self.start = nn.Conv1d(3, 40, 3, padding=1, bias=False)
+        self.convs = nn.ModuleList(BinaryConv1d(40, 40, 3, padding=1, input_quantizer="sign") for _ in range(3))
+        self.norms = nn.ModuleList(nn.BatchNorm1d(40) for _ in range(4))
+        self.acts, self.last, self.pool = nn.ModuleList(nn.PReLU(40) for _ in range(3)), nn.Linear(40, 5), pool
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.norms[3](self.start(x.float()))
+        for conv, norm, act in zip(self.convs, self.norms, self.acts, strict=False):
+            x = x + act(norm(conv(x)))
+        return self.last(self.pool(x).flatten(1) if self.pool else x.mean(2))
+
+
 def layers(*body: nn.Module) -> nn.Module:
     return nn.Sequential(Pixels(), *body)
 
@@ -96,6 +113,19 @@ def test_a_network_on_sequences_converts_to_bits_and_keeps_every_bit(name: str, 
     for run in (packed, load(tmp_path / "net.onnx"), ours, bare):
         assert torch.equal(run(SEQUENCES), expected)
         assert torch.equal(run(SEQUENCES[:1]), expected[:1])
+
+
+@pytest.mark.parametrize("pool", [None, nn.AdaptiveAvgPool1d(1), nn.AvgPool1d(16)], ids=["mean", "adaptive", "whole"])
+def test_residual_blocks_of_sequences_become_one_call_each(pool: nn.Module | None, tmp_path: Any) -> None:
+    torch.manual_seed(0)
+    net = trained(Residual(pool))
+    packed = convert(net, SEQUENCES[:8])
+    called = [layer.operator for layer in packed.layers()]
+    assert called == ["conv2d", "pack_nchw_threshold", "conv2d_both", "conv2d_both", "conv2d_fused", "linear"]
+    assert verify(net, packed, SEQUENCES).ok
+    packed.save(tmp_path / "net.onnx")
+    for run in (load(tmp_path / "net.onnx"), OrtSession(tmp_path / "net.onnx", native=False)):
+        torch.testing.assert_close(run(SEQUENCES), net(SEQUENCES))
 
 
 def test_only_what_lies_between_sequences_and_maps_is_squeezed(captured: Any) -> None:

@@ -15,6 +15,9 @@ _WINDOWS: dict[Any, tuple[Any, dict[int, int]]] = {
     aten.conv1d.padding: (aten.conv2d.padding, {3: 1, 5: 1}),
     aten.convolution.default: (aten.convolution.default, {3: 1, 4: 0, 5: 1, 7: 0}),
     aten.max_pool1d.default: (aten.max_pool2d.default, {1: 1, 2: 1, 3: 0, 4: 1}),
+    aten.avg_pool1d.default: (aten.avg_pool2d.default, {1: 1, 2: 1, 3: 0}),
+    aten.adaptive_avg_pool1d.default: (aten.adaptive_avg_pool2d.default, {1: 1}),
+    aten.prelu.default: (aten.prelu.default, {}),
 }
 _CONVOLUTIONS = (aten.conv1d.default, aten.conv1d.padding, aten.convolution.default)
 _BATCH_NORM = aten._native_batch_norm_legit_no_training.default
@@ -26,8 +29,8 @@ def lift_sequences(module: fx.GraphModule) -> fx.GraphModule:
     """f(x) on sequences  becomes  squeeze(F(unsqueeze(x, 2)), 2), F the operator on maps, for each node that has one.
 
     A convolution of (N, C, L) is one of (N, C, 1, L) with kernels (1, k): the same products, padding along L alone. A
-    pool takes the maximum of the same numbers, a batch norm normalises dimension 1 in both, an elementwise node and a
-    constant pad do to each number what they did. Between two lifted nodes nothing is squeezed, and a reshape lists the
+    pool takes the maximum or the mean of the same numbers, batch norm and PReLU treat dimension 1 in both, an elementwise
+    node and a constant pad do to each number what they did, and a mean along L is one over row and L. Between two lifted nodes nothing is squeezed, and a reshape lists the
     numbers of a map in the same order. Graphs without convolution or pool of sequences are left as they are.
     """
     if not any(node.target in _WINDOWS and _is_sequence(node.args[0]) for node in module.graph.nodes):
@@ -54,6 +57,10 @@ class _Lift:
             new.meta = {**node.meta, "captured": new.name}
             new.meta["val"] = node.meta["val"].unsqueeze(2)
             self.maps[node] = new
+            return
+        if calls(node, aten.mean.dim) and node.args[0] in self.maps and node.args[1:] in (([2],), ([-1],)):
+            mean = self._made(aten.mean.dim, (self._map(node.args[0]), [2, 3]), node.meta["val"])  # type: ignore[arg-type]
+            self.plain[node] = mean
             return
         listed = calls(node, *_ROW_MAJOR) or (calls(node, aten.flatten.using_ints) and node.args[1:] == (1,))
         self.plain[node] = self.graph.node_copy(
