@@ -76,8 +76,21 @@ def branches(x: Tensor) -> Tensor:
         (model(lambda x: x).double(), torch.zeros(2, 6), r"0.weight has dtype torch.float64.*model.float\(\)"),
         (model(lambda x: x).to(torch.bfloat16), torch.zeros(2, 6), "0.weight has dtype torch.bfloat16"),
         (model(lambda x: x).to("meta"), torch.zeros(2, 6), r"0.weight is on meta.*call .cpu\(\)"),
-        (model(lambda x: x), torch.zeros(2, 6, dtype=torch.float64), "example has dtype torch.float64"),
-        (model(lambda x: x), torch.zeros(2, 6, dtype=torch.int64), "example has dtype torch.int64"),
+        (
+            model(lambda x: x),
+            torch.zeros(2, 6, dtype=torch.float64),
+            r"example has dtype torch.float64.*call .float\(\)",
+        ),
+        (
+            model(lambda x: x),
+            torch.zeros(2, 6, dtype=torch.int64),
+            r"torch.int64.*fit in a byte go in as .to\(torch.uint8\)",
+        ),
+        (
+            model(lambda x: x),
+            torch.zeros(2, 6, dtype=torch.complex64),
+            "complex64; expected torch.uint8 .*, torch.int8",
+        ),
         (model(lambda x: x), torch.zeros(6), r"example must be a tensor \(N, ...\).*got shape \(6,\)"),
         (model(lambda x: x), torch.zeros(0, 6), r"got shape \(0, 6\)"),
         (model(lambda x: x), [1, 2], "got list"),

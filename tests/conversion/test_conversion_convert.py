@@ -250,7 +250,7 @@ def test_layers_that_cannot_be_binary_stay_float_with_their_reason() -> None:
     assert all("stays float" in reason and "weights are not binary" in reason for reason in reasons)
     nn.utils.parametrize.register_parametrization(net[0], "weight", SignModule())
     packed = convert(net, torch.randn(8, 12))
-    assert "give convert raw uint8 pixels" in packed.layers()[0].note
+    assert "give convert the raw bytes" in packed.layers()[0].note
 
 
 def test_torch_sign_is_binary_only_where_no_sum_is_a_tie(user_net: Any, pixels: Any) -> None:

@@ -15,8 +15,10 @@ from onebit.conversion._pixels import pixel_map
 from onebit.conversion._thresholds import NotBinary
 
 
-def before_output(captured: Any, function: Callable[[Tensor], Tensor]) -> tuple[fx.GraphModule, fx.Node]:
-    module = captured(lambda x: function(x), torch.zeros(2, 2, 3, 4, dtype=torch.uint8))
+def before_output(
+    captured: Any, function: Callable[[Tensor], Tensor], dtype: torch.dtype = torch.uint8
+) -> tuple[fx.GraphModule, fx.Node]:
+    module = captured(lambda x: function(x), torch.zeros(2, 2, 3, 4, dtype=dtype))
     for step in passes.CLEANING:
         module = step(module)
     return module, next(iter(reversed(module.graph.nodes))).args[0]
@@ -73,6 +75,26 @@ def test_other_functions_of_a_pixel_are_refused(
 ) -> None:
     with pytest.raises(NotBinary, match=reason):
         pixel_map(*before_output(captured, function))
+
+
+@pytest.mark.parametrize(
+    ("function", "slope", "offset", "exact"),
+    [
+        (lambda x: x.float(), 1, 0, True),
+        (lambda x: 5 - 3 * x.float(), -3, 5, True),
+        (lambda x: x / 128, 1 / 128, 0, False),
+        (lambda x: (x.float() + 0.5) / 127.5, 1 / 127.5, 0.5 / 127.5, False),
+    ],
+)
+def test_signed_bytes_are_seen_at_all_their_values(
+    function: Callable[[Tensor], Tensor], slope: float, offset: float, exact: bool, captured: Any
+) -> None:
+    found = pixel_map(*before_output(captured, function, torch.int8))
+    assert found is not None
+    assert (found.slope, found.offset) == pytest.approx((slope, offset), rel=1e-12)
+    assert (found.exact, found.dtype, found.ends) == (exact, torch.int8, (-128, 127))
+    with pytest.raises(NotBinary, match=r"bytes -128\.\.127"):
+        pixel_map(*before_output(captured, lambda x: x.float().clamp(-127, 127), torch.int8))
 
 
 def test_what_mixes_pixels_is_no_map(captured: Any) -> None:

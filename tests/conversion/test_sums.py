@@ -18,9 +18,12 @@ def test_signs_make_every_second_integer() -> None:
 
 def test_pixels_make_every_integer_between_their_extremes() -> None:
     signs = torch.tensor([[1.0, 1.0, -1.0], [-1.0, -1.0, -1.0]])
-    lowest, count, step = of_pixels(signs)
+    lowest, count, step = of_pixels(signs, 0, 255)
     assert lowest.tolist() == [-255, -765]
     assert (lowest + step * (count - 1)).tolist() == [510, 0]
+    lowest, count, step = of_pixels(signs, -128, 127)
+    assert lowest.tolist() == [-128 - 128 - 127, -3 * 127]
+    assert (lowest + step * (count - 1)).tolist() == [127 + 127 + 128, 3 * 128]
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,12 @@ from torch import Tensor, fx, nn
 from onebit._errors import ConversionError
 from onebit.conversion._lift import lift_sequences
 
+_HALF = "call .float() on model and example; packed networks take float32."
+_WIDE = "values that fit in a byte go in as .to(torch.uint8) or .to(torch.int8), others as .float()."
+_HINTS = {
+    **dict.fromkeys((torch.float16, torch.bfloat16, torch.float64), _HALF),
+    **dict.fromkeys((torch.int16, torch.int32, torch.int64, torch.bool), _WIDE),
+}
 _LEAST_BATCH = 2  # torch.export takes a size of 0 or 1 for a constant
 
 
@@ -54,9 +60,11 @@ def _check_model(model: nn.Module, example: Tensor) -> None:
     if not isinstance(example, Tensor) or example.ndim < 2 or example.numel() == 0:
         got = f"shape {tuple(example.shape)}" if isinstance(example, Tensor) else type(example).__name__
         raise ConversionError(f"The example must be a tensor (N, ...) of at least one input; got {got}.")
-    if example.dtype not in (torch.uint8, torch.float32):
+    if example.dtype not in (torch.uint8, torch.int8, torch.float32):
+        hint = _HINTS.get(example.dtype, "convert takes one tensor of these types.")
         raise ConversionError(
-            f"The example has dtype {example.dtype}; expected torch.uint8 (raw 0..255 pixels) or torch.float32."
+            f"The example has dtype {example.dtype}; expected torch.uint8 (raw 0..255 pixels), torch.int8 (signed "
+            f"bytes, -128..127) or torch.float32: {hint}"
         )
     tensors = [*model.named_parameters(), *model.named_buffers(), ("the example", example)]
     for name, tensor in tensors:

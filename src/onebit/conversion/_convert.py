@@ -15,10 +15,11 @@ def convert(model: nn.Module, example: Tensor) -> PackedModel:
     """The packed network of a trained model: binary layers on 1-bit arithmetic, the rest as float operators.
 
     model: any torch.nn.Module in float32 on the CPU that maps one tensor to one tensor; it is captured in evaluation
-    mode and left as it was. example: (N, ...) uint8 pixels 0..255 or float32; real inputs make the proof worth more.
+    mode and left as it was. example: (N, ...) uint8 pixels 0..255, int8 values -128..127 or float32; real inputs make
+    the proof worth more.
 
     Layers whose weights are -1 and +1 (up to a scale per output) and whose inputs are signs or affine functions of
-    uint8 pixels become binary, whoever wrote them; `PackedModel.explain()` says of every layer what it became, or why
+    the bytes become binary, whoever wrote them; `PackedModel.explain()` says of every layer what it became, or why
     it stayed float. Raises ConversionError if the model cannot be captured, holds an operator that the runtime lacks,
     or if the packed network disagrees with it on the example (see `verify`).
     """

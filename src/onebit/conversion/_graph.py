@@ -22,9 +22,13 @@ def _family(name: str) -> dict[str, Any]:
     return {kind: getattr(torch.ops.onebit, f"{name}_{kind}").default for kind in ("float", "bits", "fused", "both")}
 
 
-DENSE, DENSE_U8, CONV, CONV_U8 = (_family(name) for name in ("dense", "dense_u8", "conv2d", "conv2d_u8"))
+DENSE, CONV = _family("dense"), _family("conv2d")
+# By the bytes that x holds.
+DENSE_OF = {torch.uint8: _family("dense_u8"), torch.int8: _family("dense_s8")}
+CONV_OF = {torch.uint8: _family("conv2d_u8"), torch.int8: _family("conv2d_s8")}
 BITS_OF, FUSED_OF, BOTH_OF = (
-    {family["float"]: family[kind] for family in (DENSE, DENSE_U8, CONV, CONV_U8)} for kind in ("bits", "fused", "both")
+    {family["float"]: family[kind] for family in (DENSE, CONV, *DENSE_OF.values(), *CONV_OF.values())}
+    for kind in ("bits", "fused", "both")
 )
 POOL = torch.ops.onebit.max_pool2d.default
 TO_NHWC, TO_NCHW = (0, 2, 3, 1), (0, 3, 1, 2)

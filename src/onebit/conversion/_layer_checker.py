@@ -12,14 +12,8 @@ from onebit.conversion._layer import Layer
 from onebit.conversion._report import LayerCheck
 from onebit.conversion._windows import pad_before
 
-_INT32 = {
-    "dense": torch.ops.onebit.dense_int32,
-    "dense_u8": torch.ops.onebit.dense_u8_int32,
-    "conv2d": torch.ops.onebit.conv2d_int32,
-    "conv2d_u8": torch.ops.onebit.conv2d_u8_int32,
-}
-
-_SIZES = {"dense": 3, "dense_u8": 3, "conv2d": 9, "conv2d_u8": 11}  # arguments from the weights to the epilogue
+# Arguments from the weights to the epilogue.
+_SIZES = {"dense": 3, "dense_u8": 3, "dense_s8": 3, "conv2d": 9, "conv2d_u8": 11, "conv2d_s8": 11}
 
 
 def terms(node: fx.Node) -> tuple[int, int]:
@@ -50,7 +44,7 @@ class LayerChecker:
         """Counts one batch; returns which examples differ in a bit of a layer where the float model rounds."""
         x = packed_values[str(self.node.args[0])] if self.layer.sums.pixels else self._words(values[self.input])
         last = _SIZES[self.family]  # behind them are threshold and direction, or scale and bias
-        y = _INT32[self.family](x, *self.constants[:last])
+        y = getattr(torch.ops.onebit, f"{self.family}_int32")(x, *self.constants[:last])
         self._count_sums(y, values[self.layer.sums.linear])
         if not self.result:
             return torch.zeros(len(x), dtype=torch.bool)

@@ -29,9 +29,10 @@ def lift_sequences(module: fx.GraphModule) -> fx.GraphModule:
     """f(x) on sequences  becomes  squeeze(F(unsqueeze(x, 2)), 2), F the operator on maps, for each node that has one.
 
     A convolution of (N, C, L) is one of (N, C, 1, L) with kernels (1, k): the same products, padding along L alone. A
-    pool takes the maximum or the mean of the same numbers, batch norm and PReLU treat dimension 1 in both, an elementwise
-    node and a constant pad do to each number what they did, and a mean along L is one over row and L. Between two lifted nodes nothing is squeezed, and a reshape lists the
-    numbers of a map in the same order. Graphs without convolution or pool of sequences are left as they are.
+    pool takes the maximum or the mean of the same numbers, batch norm and PReLU treat dimension 1 in both, an
+    elementwise node and a constant pad do to each number what they did, and a mean along L is one over row and L.
+    Between two lifted nodes nothing is squeezed, and a reshape lists the numbers of a map in the same order. Graphs
+    without convolution or pool of sequences are left as they are.
     """
     if not any(node.target in _WINDOWS and _is_sequence(node.args[0]) for node in module.graph.nodes):
         return module

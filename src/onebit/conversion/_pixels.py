@@ -1,4 +1,4 @@
-"""The way from uint8 pixels to the first layer: a function of one byte, run on all 256 of them."""
+"""The way from pixels or signed bytes to the first layer: a function of one byte, run on all 256 of them."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from torch import Tensor, fx
 from onebit.conversion._graph import aten, calls, constant, dtype_of, elementwise
 from onebit.conversion._thresholds import NotBinary
 
-_BYTES = 256
+BYTES = (torch.uint8, torch.int8)
 _MOVES = (aten.reshape.default, aten.permute.default)
 
 
 @dataclass(frozen=True)
 class PixelMap:
-    """x = slope * p + offset for every pixel p of source, after `moves`, reshapes and permutes (first to last).
+    """x = slope * p + offset for every byte p of source, after `moves`, reshapes and permutes (first to last).
 
+    dtype: torch.uint8 or torch.int8, of which ends are the least and the greatest p.
     exact: slope and offset are integers and float32 holds every x, so float sums of +-x are exact.
     """
 
@@ -28,13 +29,24 @@ class PixelMap:
     slope: float
     offset: float
     exact: bool
+    dtype: torch.dtype
+
+    @property
+    def ends(self) -> tuple[int, int]:
+        """The least and the greatest byte."""
+        return ends(self.dtype)
+
+
+def ends(dtype: torch.dtype) -> tuple[int, int]:
+    """(0, 255) for pixels, (-128, 127) for signed bytes."""
+    return torch.iinfo(dtype).min, torch.iinfo(dtype).max
 
 
 def pixel_map(module: fx.GraphModule, x: fx.Node) -> PixelMap | None:
-    """How x was made from the uint8 input, None if it was not; raises NotBinary if that is no affine function.
+    """How x was made from the input's bytes, None if it was not; raises NotBinary if that is no affine function.
 
     Every node on the way either works on single numbers with the same constants everywhere, or moves them. Both kinds
-    commute, so the numbers of x are f(p) with one f, and running the captured nodes on the bytes 0..255 gives f whole.
+    commute, so the numbers of x are f(p) with one f, and running the captured nodes on all bytes gives f whole.
     """
     steps, node = [], x
     while node.op != "placeholder":
@@ -43,36 +55,38 @@ def pixel_map(module: fx.GraphModule, x: fx.Node) -> PixelMap | None:
             return None
         steps.append(node)
         node = moving[0]
-    if dtype_of(node) != torch.uint8:
+    dtype = dtype_of(node)
+    if dtype not in BYTES:
         return None
     steps.reverse()
     function = [step for step in steps if not calls(step, *_MOVES)]
     moves = tuple(step for step in steps if calls(step, *_MOVES))
-    return PixelMap(node, moves, *_affine(module, function))
+    return PixelMap(node, moves, *_affine(module, function, dtype), dtype)
 
 
-def _affine(module: fx.GraphModule, function: Sequence[fx.Node]) -> tuple[float, float, bool]:
+def _affine(module: fx.GraphModule, function: Sequence[fx.Node], dtype: torch.dtype) -> tuple[float, float, bool]:
     """(slope, offset, exact), from the function in float32 as captured, and in float64 if that is not integral."""
-    p = torch.arange(_BYTES, dtype=torch.float64)
-    seen, real = _run(module, function, wide=False).double(), _run(module, function, wide=True).double()
-    slope, offset = float(seen[1] - seen[0]), float(seen[0])
+    least, greatest = ends(dtype)
+    bytes_ = torch.arange(least, greatest + 1, dtype=dtype)
+    p = bytes_.double()
+    seen, real = (_run(module, function, bytes_, wide=wide).double() for wide in (False, True))
+    slope, offset = float(seen[1] - seen[0]), float(seen[-least])
     if slope.is_integer() and offset.is_integer() and slope != 0 and torch.equal(seen, slope * p + offset):
         return slope, offset, True
-    slope, offset = float(real[-1] - real[0]) / (_BYTES - 1), float(real[0])
+    slope, offset = float(real[-1] - real[0]) / (greatest - least), float(real[-least])
     size = float(real.abs().max())
     bent = float((real - (slope * p + offset)).abs().max())
     off = float((real - seen).abs().max())
     if not (slope != 0 and bent <= 1e-9 * size and off <= 1e-5 * size):
         raise NotBinary(
-            "its input is not an affine function a*p + b of the pixels p (on the bytes 0..255 it is off by "
-            f"{max(bent, off):.3g}); use onebit.nn.Pixels or one scale and shift for all pixels"
+            f"its input is not an affine function a*p + b of the pixels p (on the bytes {least}..{greatest} it is off "
+            f"by {max(bent, off):.3g}); use onebit.nn.Pixels or one scale and shift for all pixels"
         )
     return slope, offset, False
 
 
-def _run(module: fx.GraphModule, function: Sequence[fx.Node], *, wide: bool) -> Tensor:
+def _run(module: fx.GraphModule, function: Sequence[fx.Node], value: Tensor, *, wide: bool) -> Tensor:
     """The function of each byte, with float64 in place of float32 if wide."""
-    value = torch.arange(_BYTES, dtype=torch.uint8)
     for node in function:
         result = _call(module, node, value, wide)
         if wide and result.dtype == torch.float32:  # bytes became floats here: divide them in float64

@@ -17,7 +17,7 @@ class Sums:
 
     scale, bias: (n,) float32, the operator's epilogue. real: the same in float64 where the float network's own
     rounding hides them (`exact` is False), else None. note: why it is not exact, or "".
-    linear: the captured node that holds v. pixels: True if y is a sum of pixels, not of signs. negated: True if the
+    linear: the captured node that holds v. pixels: True if y is a sum of bytes, not of signs. negated: True if the
     packed input is minus the captured one (and so are the weights). padded: True if the captured operand is a pad of
     the packed input. columns: for a flattened map, the place in the packed row that each captured number has.
     """
@@ -57,9 +57,10 @@ def of_signs(signs: Tensor) -> tuple[Tensor, int, int]:
     return torch.full((n,), -k), k + 1, 2
 
 
-def of_pixels(signs: Tensor) -> tuple[Tensor, int, int]:
-    """(lowest, count, step) of sums of pixels 0..255 times signs: from -255 * minuses, 255 * k + 1 integers."""
-    return -255 * (signs < 0).sum(1), 255 * signs.shape[1] + 1, 1
+def of_pixels(signs: Tensor, low: int, high: int) -> tuple[Tensor, int, int]:
+    """(lowest, count, step) of sums of low..high times signs: from low * pluses - high * minuses, in steps of 1."""
+    minus = (signs < 0).sum(1)
+    return low * (signs.shape[1] - minus) - high * minus, (high - low) * signs.shape[1] + 1, 1
 
 
 def bias_is_exact(bias: Tensor, largest: float) -> bool:

@@ -45,6 +45,8 @@ class InputSpec:
     def _dtype_advice(self, got: torch.dtype) -> str:
         if self.dtype == torch.uint8 and got.is_floating_point:
             return "Pass the raw 0..255 pixels as uint8, without normalisation: the packed first layer contains it."
+        if {self.dtype, got} == {torch.uint8, torch.int8}:
+            return "The bytes of one mean other numbers in the other; pass what the model was converted with."
         return f"Convert it with x.to({self.dtype})."
 
     def _shape_advice(self, x: Tensor) -> str:

@@ -67,6 +67,8 @@ class BinaryLayer(nn.Module):
         todo = f"call x.to({self.weight.dtype})"
         if x.dtype == torch.uint8:
             todo = "put onebit.nn.Pixels() in front of the first layer"
+        elif x.dtype == torch.int8:
+            todo = f"call x.to({self.weight.dtype}) in front of the first layer; convert keeps the bytes"
         raise DtypeError(
             f"{type(self).__name__}: input has dtype {x.dtype}, the weights have {self.weight.dtype}. "
             f"Expected the same dtype; {todo}."

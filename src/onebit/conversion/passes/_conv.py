@@ -1,4 +1,4 @@
-"""Binary convolutions: conv2d on signs or on pixels becomes onebit.conv2d_float or onebit.conv2d_u8_float."""
+"""Binary convolutions: conv2d on signs or on bytes becomes conv2d_float, conv2d_u8_float or conv2d_s8_float."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor, fx
 from onebit.bits import words_for
 from onebit.conversion._graph import (
     CONV,
-    CONV_U8,
+    CONV_OF,
     TO_NCHW,
     TO_NHWC,
     add_constant,
@@ -156,7 +156,7 @@ def _convolve_pixels(module: fx.GraphModule, conv: _Conv, pixels: PixelMap) -> N
     x = raw_pixels(module, conv.node, pixels)
     with module.graph.inserting_before(conv.node):
         x = module.graph.call_function(aten.permute.default, (x, list(TO_NHWC)))
-    _write(module, conv, CONV_U8["float"], x, conv.weights.signs, (pad_value, multiplier, offset), sums)
+    _write(module, conv, CONV_OF[pixels.dtype]["float"], x, conv.weights.signs, (pad_value, multiplier, offset), sums)
 
 
 def _integers(pixels: PixelMap) -> tuple[int, int, float]:
@@ -183,7 +183,7 @@ def _integers(pixels: PixelMap) -> tuple[int, int, float]:
 def _sums_of_pixels(conv: _Conv, pixels: PixelMap, multiplier: int, offset: int, unit: float) -> Sums:
     signs, scales, note = conv.weights.signs, conv.weights.scale, conv.weights.note
     k, padded = signs.shape[1], conv.window.padded
-    ends = [offset, 255 * multiplier + offset, *([conv.pad_value()] if padded else [])]
+    ends = [*(multiplier * p + offset for p in pixels.ends), *([conv.pad_value()] if padded else [])]
     low, high = min(ends), max(ends)
     largest = k * max(abs(low), abs(high))
     if largest > _INT32_MAX:

@@ -1,4 +1,4 @@
-"""Binary matrix products: linear on signs or on pixels becomes onebit.dense_float or onebit.dense_u8_float."""
+"""Binary matrix products: linear on signs or on bytes becomes dense_float, dense_u8_float or dense_s8_float."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor, fx
 from onebit.bits import WORD_BITS, words_for
 from onebit.conversion._graph import (
     DENSE,
-    DENSE_U8,
+    DENSE_OF,
     add_constant,
     args_of,
     aten,
@@ -72,7 +72,7 @@ def _match(module: fx.GraphModule, node: fx.Node) -> None:
         if pixels is None:
             raise NotBinary(not_binary(x))
         words = raw_pixels(module, node, pixels)
-        sums, operator = _sums_of_pixels(node, pixels, weights, bias), DENSE_U8["float"]
+        sums, operator = _sums_of_pixels(node, pixels, weights, bias), DENSE_OF[pixels.dtype]["float"]
     layer = Layer(
         layer_name(node, weight_node), sums, "", sums.scale, sums.bias, f"{sums.note or 'exact'}: integer sums"
     )
@@ -134,7 +134,9 @@ def _sums_of_pixels(node: fx.Node, pixels: PixelMap, weights: BinaryWeights, bia
     k, total = weights.signs.shape[1], weights.signs.double().sum(1)
     scale = weights.scale.double() * pixels.slope
     shift = weights.scale.double() * pixels.offset * total + bias.double()
-    largest = k * max(abs(pixels.slope) * 255, abs(pixels.slope * 255 + pixels.offset), abs(pixels.offset))
+    low, high = pixels.ends
+    terms = [value for p in (low, high) for value in (pixels.slope * p, pixels.slope * p + pixels.offset)]
+    largest = k * max(abs(value) for value in (*terms, pixels.offset))
     note, real = weights.note, None
     if not pixels.exact:
         note = "first layer agrees up to the float model's own rounding of normalised pixels"
@@ -145,7 +147,7 @@ def _sums_of_pixels(node: fx.Node, pixels: PixelMap, weights: BinaryWeights, bia
     elif not bias_is_exact(bias / weights.scale, largest):
         note = "the float model rounds its bias into the sums"
     captured = node.meta["captured"]
-    lattice = of_pixels(weights.signs)
+    lattice = of_pixels(weights.signs, low, high)
     return Sums(k, *lattice, scale.float(), shift.float(), captured, pixels=True, note=note, real=real)
 
 
@@ -164,7 +166,10 @@ def not_binary(x: fx.Node) -> str:
     if why:
         return f"its input is not binary: {why}"
     if x.op == "placeholder" or dtype_of(x) != torch.float32:
-        return f"the model takes {dtype_of(x)}; give convert raw uint8 pixels and normalise them inside the model"
+        return (
+            f"the model takes {dtype_of(x)}; give convert the raw bytes, uint8 pixels or int8 values, and normalise "
+            "them inside the model"
+        )
     return f"its input {layer_name(x)} ({x.target}) is not binary; put a sign, onebit.quantizers.Sign(), before it"
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, fx
 
-from onebit.conversion._graph import aten, calls, constant, copy_of, elementwise, finished, replace, shape_of
+from onebit.conversion._graph import aten, calls, constant, copy_of, dtype_of, elementwise, finished, replace, shape_of
+from onebit.conversion._pixels import BYTES
 
 
 def delay_flatten(module: fx.GraphModule) -> fx.GraphModule:
@@ -46,5 +47,5 @@ def _flattened(module: fx.GraphModule, node: fx.Node) -> list[fx.Node]:
 
 
 def _floats(reshapes: list[fx.Node]) -> bool:
-    """False for raw pixels: their flattening stays where it is."""
-    return all(str(reshape.meta["val"].dtype) != "torch.uint8" for reshape in reshapes)
+    """False for raw bytes: their flattening stays where it is."""
+    return all(dtype_of(reshape) not in BYTES for reshape in reshapes)

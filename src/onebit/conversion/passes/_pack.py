@@ -29,6 +29,7 @@ from onebit.conversion._graph import (
     shape_of,
 )
 from onebit.conversion._moves import sign_source
+from onebit.conversion._pixels import BYTES
 from onebit.conversion._sums import Sums
 from onebit.conversion._thresholds import NotBinary
 
@@ -83,7 +84,7 @@ def _sources(value: fx.Node) -> Iterator[fx.Node]:
         (source,) = moving
         if shape_of(source) != shape_of(value):
             return
-        if dtype_of(source) == torch.float32 or (dtype_of(source) == torch.uint8 and calls(value, *_CASTS)):
+        if dtype_of(source) == torch.float32 or (dtype_of(source) in BYTES and calls(value, *_CASTS)):
             yield source
         value = source
 
