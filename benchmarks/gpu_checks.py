@@ -14,6 +14,7 @@ SHAPES = [
     (300, 200, 1000), (193, 255, 1024), (257, 513, 1025), (1000, 4096, 784), (500, 1000, 4096),
 ]  # fmt: skip
 LARGE = 4096
+INPUTS = {"dense": _family.WORDS, "dense_u8": _family.PIXELS, "dense_s8": _family.SIGNED_BYTES}
 
 
 def run(kernels: list[str]) -> list[str]:
@@ -23,9 +24,7 @@ def run(kernels: list[str]) -> list[str]:
     """
     wrong = _packing()
     cases = [
-        (family, given, *_operands(family, m, n, k), n, k)
-        for family, given in (("dense", _family.WORDS), ("dense_u8", _family.PIXELS))
-        for m, n, k in SHAPES
+        (family, given, *_operands(family, m, n, k), n, k) for family, given in INPUTS.items() for m, n, k in SHAPES
     ]
     large = Large()
     for kernel in [None, *kernels]:
@@ -39,8 +38,8 @@ def _operands(family: str, m: int, n: int, k: int) -> tuple[Tensor, Tensor, Tens
     """x, the handle, and the sums."""
     signs = torch.randint(0, 2, (n, k), device="cuda") * 2.0 - 1.0
     weights = torch.ops.onebit.pack_weights(ops.pack(signs.cpu()).cuda(), k)
-    if family == "dense_u8":
-        x = torch.randint(0, 256, (m, k), device="cuda", dtype=torch.uint8)
+    if family != "dense":
+        x = torch.randint(0, 256, (m, k), device="cuda", dtype=torch.uint8).view(INPUTS[family].dtype)
         real = x.double()
     else:
         x = torch.ops.onebit.pack(torch.randn(m, k, device="cuda"))
@@ -52,7 +51,7 @@ def _compare(
     family: str, given: object, x: Tensor, weights: Tensor, y: Tensor, n: int, k: int, kernel: str | None
 ) -> list[str]:
     row_bytes = x.shape[1] * x.element_size()
-    if (kernel == "popc" and family == "dense_u8") or (kernel not in (None, "popc", "mma") and row_bytes % 16):
+    if (kernel == "popc" and family != "dense") or (kernel not in (None, "popc", "mma") and row_bytes % 16):
         return []
     scale, bias = torch.randn(n, device="cuda"), torch.randn(n, device="cuda")
     # Thresholds that occur as sums, so that ties are common; then the two constant channels.

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from onebit import ops
 from onebit.ops import cuda as engine
+from onebit.ops._family import WORDS
 from onebit.ops.cuda._operators import CONV2D
 
 OPERATORS = {op.op: op for op in CONV2D}
@@ -38,7 +39,7 @@ def check() -> list[str]:
                 x, handle, rest = arguments(name, shape, pad_value)
                 expected = results(getattr(torch.ops.onebit, name)(x, handle, *rest))
                 on_device = moved(rest)
-                kernels = (None,) if "u8" in name else (None, *engine.conv_kernels())
+                kernels = (None,) if op.input is not WORDS else (None, *engine.conv_kernels())
                 for kernel in kernels:
                     got = results(engine.conv2d(op, x.cuda(), handle.cuda(), *on_device, force=kernel))
                     if not all(torch.equal(a.cpu(), b) for a, b in zip(got, expected, strict=True)):
@@ -64,12 +65,12 @@ def check_pooling() -> list[str]:
 def arguments(name: str, shape: Sequence[Any], pad_value: int) -> tuple[Tensor, Tensor, list[Any]]:
     """x, the handle and the rest of an operator's arguments, on the CPU."""
     batch, height, width, c, n, kernel, stride, padding, dilation, groups = shape
-    pixels = "u8" in name
+    given = OPERATORS[name].input
     x = torch.randint(0, 256, (batch, height, width, c), dtype=torch.uint8)
-    x = x if pixels else ops.pack(torch.randn(batch, height, width, c))
+    x = ops.pack(torch.randn(batch, height, width, c)) if given is WORDS else x.view(given.dtype)
     handle = ops.pack_conv_weights(ops.pack(torch.randn(n, *kernel, c // groups)), c, groups, kernel)
-    sizes = [n, c, kernel, stride, padding, dilation, groups, pad_value, *((2, -255) if pixels else ())]
-    y = getattr(torch.ops.onebit, "conv2d_u8_int32" if pixels else "conv2d_int32")(x, handle, *sizes)
+    sizes = [n, c, kernel, stride, padding, dilation, groups, pad_value, *(() if given is WORDS else (2, -255))]
+    y = getattr(torch.ops.onebit, f"conv2d{given.suffix}_int32")(x, handle, *sizes)
     scale, bias, slope = torch.randn(3, n).unbind()
     threshold, direction = y.reshape(-1, n)[0].clone(), (torch.randint(0, 2, (n,)) * 2 - 1).to(torch.int8)
     steps = [scale, bias, [slope], [torch.randn(y.shape)], False]

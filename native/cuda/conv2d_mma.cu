@@ -66,7 +66,7 @@ OB_DEVICE int count_row(const u8 *tile, u32 row) {
  * columns past n are read and not used: their table is TILE longer than it seems. */
 OB_DEVICE void whole_sums(const ConvArgs &args, int *acc, int half, int row_term, u32 at, const int *inside,
                           const int *terms) {
-#if OB_OPERAND == OB_OPERAND_BYTES
+#if OB_OPERAND != OB_OPERAND_BITS
     int alpha = args.multiplier;
 #else
     const int alpha = OB_FORM == OB_FORM_AND ? 4 : OB_FORM == OB_FORM_XOR ? -2 : 1;

@@ -15,7 +15,7 @@ enum {
     THREADS = 128,
     STAGE_BYTES = 2 * TILE * K_BYTES,
     SHARED_BYTES = STAGES * STAGE_BYTES,
-    WEIGHT_ALIGN = OB_OPERAND == OB_OPERAND_BYTES ? 16 : OB_ALIGN, /* byte weights have padded rows */
+    WEIGHT_ALIGN = OB_OPERAND == OB_OPERAND_BITS ? OB_ALIGN : 16, /* byte weights have padded rows */
 };
 
 /* 16 bytes of a row, the first `valid` of them from memory and the rest 0. */

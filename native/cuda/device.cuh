@@ -18,6 +18,7 @@ typedef unsigned long long u64;
 #define OB_FORM_DOT 3
 #define OB_OPERAND_BITS 1
 #define OB_OPERAND_BYTES 2
+#define OB_OPERAND_SIGNED_BYTES 3
 
 #ifndef OB_EMULATED
 #define OB_SHARED(name) extern __shared__ __align__(16) u8 name[]

@@ -4,7 +4,7 @@
  *   XOR    mma.m16n8k256 xor.popc          256 bits, sm_80..sm_89   popcount(a ^ w)     (sm_90 needs two AND for it)
  *   XOR    4 x mma.m8n8k128 xor.popc       256 bits, sm_75
  *   DOT    8 x mma.m16n8k32 s8.s8          256 bits, sm_100 on      sum of (+1 or -1) * (+1 or -1)
- *   DOT    mma.m16n8k32 u8.s8 (4 x m8n8k16 on sm_75)                sum of u8 * s8
+ *   DOT    mma.m16n8k32 u8.s8 or s8.s8 (4 x m8n8k16 on sm_75)       sum of u8 * s8, of s8 * s8
  * All have the same registers. Lane l, register i, with g = l / 4 and t = l % 4:
  *   a  row g + 8 (i % 2), bytes from 4 t + 16 (i / 2)      b  column g, bytes from 4 t + 16 i
  *   c  row g + 8 (i / 2), column 2 t + i % 2             (wgmma's results too: i % 4 as here, column + 8 (i / 4)) */

@@ -2,7 +2,7 @@
  * operands read from shared memory through descriptors. Issued, not waited for. The first product of a sum ignores
  * what c held.
  *   bits    wgmma.mma_async m64nNk256 and.popc    sm_90a only; the warpgroup form has no xor
- *   bytes   wgmma.mma_async m64nNk32 u8.s8
+ *   bytes   wgmma.mma_async m64nNk32 u8.s8 or s8.s8
  * An asm statement wants every register by name, hence the lists: 32 registers are 64 columns. */
 #ifndef OB_WGMMA_CUH
 #define OB_WGMMA_CUH
@@ -10,6 +10,8 @@
 #ifndef OB_EMULATED
 #if OB_OPERAND == OB_OPERAND_BYTES
 #define OB_WGMMA_HEAD(N) "wgmma.mma_async.sync.aligned.m64n" #N "k32.s32.u8.s8 {"
+#elif OB_OPERAND == OB_OPERAND_SIGNED_BYTES
+#define OB_WGMMA_HEAD(N) "wgmma.mma_async.sync.aligned.m64n" #N "k32.s32.s8.s8 {"
 #else
 #define OB_WGMMA_HEAD(N) "wgmma.mma_async.sync.aligned.m64n" #N "k256.s32.b1.b1.and.popc {"
 #endif

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from onebit import bits, ops
 from onebit.bits import _reference as reference
+from onebit.bits import _reference_s8 as reference_s8
 from onebit.ops import _dense_call, _epilogue, _family
 from onebit.ops import cuda as engine
 from onebit.ops.cuda._operators import CONV2D
@@ -30,7 +31,7 @@ CONVOLUTIONS = [
     (2, 8, 5, 150, 6, (3, 2), (1, 1), (1, 0, 0, 1), 2),
     (8, 16, 16, 256, 256, (3, 3), (1, 1), (1, 1, 1, 1), 2),
 ]
-INPUTS = {"dense": _family.WORDS, "dense_u8": _family.PIXELS}
+INPUTS = {"dense": _family.WORDS, "dense_u8": _family.PIXELS, "dense_s8": _family.SIGNED_BYTES}
 OUTPUTS = {"int32": _epilogue.INT32, "float": _epilogue.FLOAT, "bits": _epilogue.BITS}
 
 
@@ -59,12 +60,14 @@ def test_every_kernel_is_the_definition(family: str, kernel: str | None) -> None
         if (kernel == "popc" and family != "dense") or (kernel not in (None, "popc", "mma") and row_bytes % 16):
             continue
         w = bits.pack(torch.randn(n, k))
-        x = bits.pack(torch.randn(m, k)) if family == "dense" else torch.randint(0, 256, (m, k), dtype=torch.uint8)
+        pixels = torch.randint(0, 256, (m, k), dtype=torch.uint8)
+        x = bits.pack(torch.randn(m, k)) if family == "dense" else pixels.view(INPUTS[family].dtype)
+        home = reference_s8 if family == "dense_s8" else reference
         handle, given = ops.pack_weights(w.words, k).cuda(), getattr(x, "words", x).cuda()
-        y = getattr(reference, f"{family}_int32")(x, w)
+        y = getattr(home, f"{family}_int32")(x, w)
         for output, kind in OUTPUTS.items():
             channels = channels_for(output, y)
-            expected = getattr(reference, f"{family}_{output}")(x, w, *channels)
+            expected = getattr(home, f"{family}_{output}")(x, w, *channels)
             op = _dense_call.Dense(f"{family}_{output}", INPUTS[family], kind)
             got = engine.dense(op, given, handle, n, k, *(channel.cuda() for channel in channels), force=kernel)
             assert torch.equal(got.cpu(), getattr(expected, "words", expected)), (m, n, k, output)
@@ -141,8 +144,9 @@ def test_convolution_and_pooling_are_those_of_the_cpu(shape: tuple[Any, ...]) ->
             got = engine.conv2d(op, x.cuda(), handle.cuda(), *sizes, *on_device, force=force)
             assert isinstance(got, Tensor)
             assert torch.equal(got.cpu(), expected)
-        expected = call.conv2d_u8_int32(pixels, handle, *sizes, 2, -255)
-        assert torch.equal(call.conv2d_u8_int32(pixels.cuda(), handle.cuda(), *sizes, 2, -255).cpu(), expected)
+        for by_bytes, given in ((call.conv2d_u8_int32, pixels), (call.conv2d_s8_int32, pixels.view(torch.int8))):
+            expected = by_bytes(given, handle, *sizes, 2, -255)
+            assert torch.equal(by_bytes(given.cuda(), handle.cuda(), *sizes, 2, -255).cpu(), expected)
     minimum = ops.pack(torch.randn(c))
     pool = (c, (2, 2), (2, 2), (1, 0, 0, 1))
     assert torch.equal(call.max_pool2d(x.cuda(), *pool, minimum.cuda()).cpu(), call.max_pool2d(x, *pool, minimum))

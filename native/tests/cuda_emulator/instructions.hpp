@@ -206,7 +206,7 @@ static inline u32 cluster_block() {
 }
 
 /* ---- wgmma.cuh ---- */
-static int form_of_products(); /* library.cpp knows what the kernel multiplies */
+static int form_of_products(), bytes_of_products_are_unsigned(); /* library.cpp knows what the kernel multiplies */
 static inline void read_operand(u64 descriptor, u32 row, u8 *to) {
     if (descriptor >> 62 != 1) fail("a descriptor does not name the 128-byte swizzle");
     u32 start = (u32)(descriptor & 0x3FFF) << 4, group = (u32)(descriptor >> 32 & 0x3FFF) << 4;
@@ -222,7 +222,8 @@ static inline void run_product(GroupProduct &p, int form) {
     for (int t = 0; t < 128; ++t)
         for (int i = 0; i < p.columns / 2; ++i) {
             int row = t / 32 * 16 + t % 32 / 4 + 8 * (i / 2 % 2), column = i / 4 * 8 + t % 4 * 2 + i % 2;
-            p.acc[t][i] = (p.add ? p.acc[t][i] : 0) + product_of_bytes(&x[row * 32], &w[column * 32], 32, form, 1);
+            p.acc[t][i] = (p.add ? p.acc[t][i] : 0) + product_of_bytes(
+                &x[row * 32], &w[column * 32], 32, form, bytes_of_products_are_unsigned());
         }
     p.done = true;
 }

@@ -6,13 +6,17 @@
 
 #ifdef OB_OPERAND
 static int form_of_products() {
-    return OB_OPERAND == OB_OPERAND_BYTES ? 3 : 1;
+    return OB_OPERAND == OB_OPERAND_BITS ? 1 : 3;
 }
 #else
+#define OB_OPERAND OB_OPERAND_BITS
 static int form_of_products() {
     return 1;
 }
 #endif
+static int bytes_of_products_are_unsigned() {
+    return OB_OPERAND == OB_OPERAND_BYTES;
+}
 
 /* The arguments of a launch are addresses of values; the kernel's own signature says of which types. */
 template <class... Types, size_t... I>

@@ -12,6 +12,7 @@ from torch import Tensor
 from onebit import bits, ops
 from onebit._errors import NativeError, OptionError, UnknownName
 from onebit.bits import _reference_conv as reference
+from onebit.bits import _reference_s8 as reference_s8
 from onebit.bits._reference import Steps
 from onebit.bits._window import Padding, Window
 from onebit.ops.cuda import OPERATORS
@@ -40,11 +41,12 @@ def operands(family: str, shape: str, pad_value: int) -> tuple[Any, bits.Packed,
     w = bits.pack(torch.randn(n, *kernel, c // groups, generator=g))
     real = torch.randn(batch, height, width, c, generator=g)
     pixels = torch.randint(0, 256, (batch, height, width, c), generator=g, dtype=torch.uint8)
-    scaling = [2, -255] if family == "conv2d_u8" else []
+    scaling = {"conv2d": [], "conv2d_u8": [2, -255], "conv2d_s8": [-3, 5]}[family]
+    given = {"conv2d": bits.pack(real), "conv2d_u8": pixels, "conv2d_s8": pixels.view(torch.int8)}[family]
     handle = ops.pack_conv_weights(w.words, c, groups, list(kernel))
     sizes = [n, c, *map(list, (kernel, stride, padding, dilation)), groups, pad_value, *scaling]
     window = Window(kernel, stride, Padding(*padding), dilation)
-    return (pixels if scaling else bits.pack(real)), w, handle, sizes, (window, groups, pad_value, *scaling)
+    return given, w, handle, sizes, (window, groups, pad_value, *scaling)
 
 
 def extras(output: str, y: Tensor) -> tuple[list[Any], list[Any]]:
@@ -71,9 +73,10 @@ def extras(output: str, y: Tensor) -> tuple[list[Any], list[Any]]:
 
 def agrees(family: str, output: str, shape: str, pad_value: int = 0, kernel: str | None = None) -> None:
     x, w, handle, sizes, defined = operands(family, shape, pad_value)
-    y = getattr(reference, f"{family}_int32")(x, w, *defined)
+    home = reference_s8 if family == "conv2d_s8" else reference
+    y = getattr(home, f"{family}_int32")(x, w, *defined)
     given, meant = extras(output, y)
-    expected = getattr(reference, f"{family}_{output}")(x, w, *defined, *meant)
+    expected = getattr(home, f"{family}_{output}")(x, w, *defined, *meant)
     got = conv2d_on_cuda(BY_NAME[f"{family}_{output}"], getattr(x, "words", x), handle, *sizes, *given, force=kernel)
     for mine, theirs in zip(
         got if isinstance(got, tuple) else (got,), expected if isinstance(expected, tuple) else (expected,), strict=True
@@ -119,12 +122,13 @@ def test_a_second_kernel_makes_what_the_first_cannot(software_gpu: Callable, sha
 
 @pytest.mark.parametrize(("capability", "output"), [(AMPERE, "bits"), (TURING, "float"), (HOPPER, "int32")])
 @pytest.mark.parametrize("shape", ["same", "far", "uneven groups", "groups"])
-def test_pixels_are_multiplied_as_bytes(
-    software_gpu: Callable, shape: str, capability: tuple[int, int], output: str
+@pytest.mark.parametrize("family", ["conv2d_u8", "conv2d_s8"])
+def test_bytes_are_multiplied_as_bytes(
+    software_gpu: Callable, family: str, shape: str, capability: tuple[int, int], output: str
 ) -> None:
     software_gpu(capability)
     for pad_value in (0, 1, -1):
-        agrees("conv2d_u8", output, shape, pad_value)
+        agrees(family, output, shape, pad_value)
 
 
 def test_the_weights_handle_is_that_of_the_cpu() -> None:

@@ -15,7 +15,7 @@ from onebit._errors import NativeError
 from onebit.bits._window import Window
 from onebit.ops._conv_checks import Conv
 from onebit.ops.cuda import _conv_plan, _nvrtc, _plan
-from onebit.ops.cuda._plan import BITS, BYTES, VARIANTS, Device
+from onebit.ops.cuda._plan import BITS, BYTES, SIGNED_BYTES, VARIANTS, Device
 from onebit.ops.cuda._sources import Kernel
 
 GENERATIONS = [(7, 5), (8, 0), (8, 6), (8, 9), (9, 0), (10, 0), (12, 0)]
@@ -27,7 +27,8 @@ BITS_BY = {
     10: "IMMA.16832.S8.S8",
     12: "IMMA.16832.S8.S8",
 }
-BYTES_BY = {7: "IMMA.8816.U8.S8"}
+BYTES_BY = {7: "IMMA.8816"}  # the rest IMMA.16832; then the types of both
+TYPES = {BYTES: ".U8.S8", SIGNED_BYTES: ".S8.S8"}
 
 
 @pytest.fixture(scope="session")
@@ -50,6 +51,11 @@ def disassemble(tmp_path_factory: pytest.TempPathFactory) -> object:
     return run
 
 
+def native_product(operand: int, major: int) -> str:
+    """The instruction that multiplies this operand on this generation."""
+    return BITS_BY[major] if operand == BITS else BYTES_BY.get(major, "IMMA.16832") + TYPES[operand]
+
+
 def machine_code(nvrtc: _nvrtc.Compiler, disassemble: object, kernel: Kernel, capability: tuple[int, int]) -> str:
     """The disassembly, after the law that holds for all: no register is spilled to memory."""
     arch = _nvrtc.architecture(capability, kernel.file, nvrtc.architectures)
@@ -64,8 +70,9 @@ def test_products_use_the_native_instruction(
     nvrtc: _nvrtc.Compiler, disassemble: object, capability: tuple[int, int]
 ) -> None:
     device, major = Device(capability, 100), capability[0]
-    for operand, align, native in ((BITS, 16, BITS_BY[major]), (BYTES, 16, BYTES_BY.get(major, "IMMA.16832.U8.S8"))):
-        plan = _plan.dense(device, operand, 3, 1000, 64, 1024, align, "mma")
+    for operand in (BITS, BYTES, SIGNED_BYTES):
+        native = native_product(operand, major)
+        plan = _plan.dense(device, operand, 3, 1000, 64, 1024, 16, "mma")
         products = re.findall(r"\b[BI]MMA\.[.A-Z0-9]+", machine_code(nvrtc, disassemble, plan.kernel, capability))
         assert products
         assert all(product.startswith(native) for product in products)
@@ -86,9 +93,8 @@ def test_convolutions_use_the_native_instruction(
     nvrtc: _nvrtc.Compiler, disassemble: object, capability: tuple[int, int]
 ) -> None:
     device, major, conv = Device(capability, 100), capability[0], Conv(128, 128, Window((3, 3)), 1, 0)
-    cases = [(BITS, 3, 16, BITS_BY[major]), (BITS, 2, 8, BITS_BY[major])]
-    cases.append((BYTES, 3, 1, BYTES_BY.get(major, "IMMA.16832.U8.S8")))
-    for operand, output, align, native in cases:
+    for operand, output, align in ((BITS, 3, 16), (BITS, 2, 8), (BYTES, 3, 1), (SIGNED_BYTES, 3, 4)):
+        native = native_product(operand, major)
         kernel = _conv_plan.plan(device, conv, operand, output, 100_000, align, "mma").kernel
         products = re.findall(r"\b[BI]MMA\.[.A-Z0-9]+", machine_code(nvrtc, disassemble, kernel, capability))
         assert products
@@ -120,13 +126,16 @@ def test_hopper_shapes_use_warpgroup_products(nvrtc: _nvrtc.Compiler, disassembl
 
 
 @pytest.mark.parametrize("output", [1, 2, 3])
-@pytest.mark.parametrize(("operand", "kernel"), [(BITS, "192x256"), (BYTES, "192x256"), (BITS, "mma"), (BYTES, "mma")])
+@pytest.mark.parametrize(
+    ("operand", "kernel"),
+    [(operand, kernel) for operand in (BITS, BYTES, SIGNED_BYTES) for kernel in ("192x256", "mma")],
+)
 def test_every_output_compiles_without_spills(
     nvrtc: _nvrtc.Compiler, disassemble: object, operand: int, kernel: str, output: int
 ) -> None:
     plan = _plan.dense(Device((9, 0), 132), operand, output, 1000, 1000, 1024, 16, kernel)
     text = machine_code(nvrtc, disassemble, plan.kernel, (9, 0))
-    assert ("IGMMA" in text) == (operand == BYTES and kernel != "mma")
+    assert ("IGMMA" in text) == (operand != BITS and kernel != "mma")
 
 
 def test_rows_of_any_alignment_compile(nvrtc: _nvrtc.Compiler) -> None:

@@ -11,13 +11,14 @@ from torch import Tensor
 from onebit import bits, ops
 from onebit._errors import NativeError, OptionError, ShapeError
 from onebit.bits import _reference as reference
+from onebit.bits import _reference_s8 as reference_s8
 from onebit.bits._reference import Steps
 from onebit.ops import _dense_call, _epilogue, _family, _front_door
 from onebit.ops import cuda as engine
 from onebit.ops.cuda import _operators
 
 HOPPER, AMPERE, TURING, BLACKWELL = (9, 0), (8, 0), (7, 5), (12, 0)
-INPUTS = {"dense": _family.WORDS, "dense_u8": _family.PIXELS}
+INPUTS = {"dense": _family.WORDS, "dense_u8": _family.PIXELS, "dense_s8": _family.SIGNED_BYTES}
 OUTPUTS = {"int32": _epilogue.INT32, "float": _epilogue.FLOAT, "bits": _epilogue.BITS}
 
 
@@ -29,8 +30,9 @@ def case(
     w = bits.pack(torch.randn(n, k, generator=g))
     packed = bits.pack(torch.randn(m, k, generator=g))
     pixels = torch.randint(0, 256, (m, k), generator=g, dtype=torch.uint8)
-    x: bits.Packed | Tensor = packed if family == "dense" else pixels
-    define = {kind: getattr(reference, f"{family}_{kind}") for kind in OUTPUTS}
+    given: dict[str, bits.Packed | Tensor] = {"dense": packed, "dense_u8": pixels, "dense_s8": pixels.view(torch.int8)}
+    x, home = given[family], reference_s8 if family == "dense_s8" else reference
+    define = {kind: getattr(home, f"{family}_{kind}") for kind in OUTPUTS}
     channels: tuple[Tensor, ...] = ()
     if output == "float":
         channels = (torch.randn(n, generator=g), torch.randn(n, generator=g))
@@ -90,11 +92,12 @@ def test_wgmma_is_the_definition(software_gpu: Callable, kernel: str, output: st
     ("capability", "kernel", "k"),
     [(HOPPER, "128x64", 784), (AMPERE, "mma", 783), (AMPERE, "mma", 100), (TURING, "mma", 784)],
 )
-def test_pixels_are_multiplied_as_bytes(
-    software_gpu: Callable, capability: tuple[int, int], kernel: str, k: int
+@pytest.mark.parametrize("family", ["dense_u8", "dense_s8"])
+def test_bytes_are_multiplied_as_bytes(
+    software_gpu: Callable, family: str, capability: tuple[int, int], kernel: str, k: int
 ) -> None:
     device = software_gpu(capability)
-    agrees("dense_u8", "bits", 140, 70, k, kernel)
+    agrees(family, "bits", 140, 70, k, kernel)
     assert "onebit_row_sums" not in {name for name, _ in device.launched}  # bytes need no popcounts
 
 
@@ -154,9 +157,7 @@ def test_a_second_kernel_makes_what_the_first_cannot(software_gpu: Callable, fam
 
 
 def test_every_operator_has_a_cuda_kernel() -> None:
-    missing = set(_front_door._fallbacks) - set(_operators.OPERATORS)
-    assert all("_s8_" in name for name in missing)  # signed bytes are the CPU's alone
-    assert set(_operators.OPERATORS) <= set(_front_door._fallbacks)
+    assert set(_operators.OPERATORS) == set(_front_door._fallbacks)
     for name in _operators.OPERATORS:
         assert torch._C._dispatch_has_kernel_for_dispatch_key(f"onebit::{name}", "CUDA")
 

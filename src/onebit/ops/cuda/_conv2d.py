@@ -13,12 +13,11 @@ from onebit.ops._conv2d_call import Conv2d
 from onebit.ops._conv_checks import Conv
 from onebit.ops._epilogue import BITS as BITS_OUT
 from onebit.ops._epilogue import FLOAT, INT32, Output, Result
-from onebit.ops._family import WORDS
 from onebit.ops.cuda import _conv_plan, _driver, _launch
 from onebit.ops.cuda._conv_weights import border, regrouped_words, taps
 from onebit.ops.cuda._devices import same_device
 from onebit.ops.cuda._finish import DIRECT, channels, finish
-from onebit.ops.cuda._plan import BITS, BYTES, Plan, row_alignment
+from onebit.ops.cuda._plan import BITS, OPERANDS, Plan, row_alignment
 from onebit.ops.cuda._sources import Kernel
 
 
@@ -30,7 +29,7 @@ def conv2d(op: Conv2d, x: Tensor, weights: Tensor, *rest: Any, force: str | None
     out = result[0] if isinstance(result, tuple) else result
     if not out.numel():
         return result
-    operand = BITS if op.input is WORDS else BYTES
+    operand = OPERANDS[op.input.suffix]
     with torch.cuda.device(x.device):
         if is_direct(op.output, conv):
             _product(conv, operand, op.output, x, weights, out, epilogue, force)
@@ -51,7 +50,7 @@ def _product(
     force: str | None,
 ) -> None:  # fmt: skip
     image, places = (x.shape[1], x.shape[2]), (out.shape[1], out.shape[2])
-    x = _launch.aligned(x if operand == BYTES else grouped(conv, x))
+    x = _launch.aligned(grouped(conv, x) if operand == BITS else x)
     pixel_bytes, tap_bytes = x.shape[3] * x.element_size(), _conv_plan.tap_bytes(conv, operand)
     align, m = min(row_alignment(tap_bytes), row_alignment(pixel_bytes)), out.shape[0] * places[0] * places[1]
     plan = _conv_plan.plan(_launch.device_facts(x.device.index), conv, operand, output.code, m, align, force)

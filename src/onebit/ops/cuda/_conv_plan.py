@@ -15,7 +15,7 @@ from onebit._errors import NativeError, OptionError
 from onebit._registry import unknown_name
 from onebit.bits import words_for
 from onebit.ops._conv_checks import Conv
-from onebit.ops.cuda._plan import BITS, BYTES, DOT, XOR, Device, Plan, form_of_bits
+from onebit.ops.cuda._plan import BITS, DOT, SIGNED_BYTES, XOR, Device, Plan, form_of_bits
 from onebit.ops.cuda._sources import Kernel
 
 LARGEST_SUM = 2**30 - 1
@@ -36,7 +36,7 @@ def plan(device: Device, conv: Conv, operand: int, output: int, m: int, align: i
     OptionError for sums that could pass 2**30, UnknownName for another kernel, NativeError for a device that is too
     old.
     """
-    largest = max(abs(conv.offset), abs(255 * conv.multiplier + conv.offset), 1) if operand == BYTES else 1
+    largest = _largest(conv, operand)
     if conv.k * largest > LARGEST_SUM or (operand == BITS and conv.k >= 2**28):
         raise OptionError(
             f"conv2d on CUDA: {conv.k} terms up to {largest} can sum to {conv.k * largest}; every sum must stay below "
@@ -47,9 +47,17 @@ def plan(device: Device, conv: Conv, operand: int, output: int, m: int, align: i
             f"Compute capability {device.capability} has no integer tensor cores; onebit needs 7.5 or later."
         )
     name = force or _choice(device, conv, operand, m)
-    if name not in KERNELS or (name == "popc" and operand == BYTES):
+    if name not in KERNELS or (name == "popc" and operand != BITS):
         raise unknown_name("conv2d kernel", name, KERNELS if operand == BITS else KERNELS[1:])
     return _popc(conv, output, m) if name == "popc" else _mma(device, conv, operand, output, m, align)
+
+
+def _largest(conv: Conv, operand: int) -> int:
+    """Of the numbers that are summed."""
+    if operand == BITS:
+        return 1
+    ends = (-128, 127) if operand == SIGNED_BYTES else (0, 255)
+    return max(*(abs(end * conv.multiplier + conv.offset) for end in ends), 1)
 
 
 def _choice(device: Device, conv: Conv, operand: int, m: int) -> str:
@@ -57,7 +65,7 @@ def _choice(device: Device, conv: Conv, operand: int, m: int) -> str:
 
     popc: 8 words per cycle of a multiprocessor. mma: waves of tiles, a step of 64 bytes in 600 cycles, 2,000 more.
     """
-    if operand == BYTES:
+    if operand != BITS:
         return "mma"
     n, k_bytes = conv.n // conv.groups, conv.window.taps * tap_bytes(conv, operand)
     counted = m * conv.n * (k_bytes // 8) / (8 * device.processors)
@@ -66,7 +74,7 @@ def _choice(device: Device, conv: Conv, operand: int, m: int) -> str:
 
 
 def _mma(device: Device, conv: Conv, operand: int, output: int, m: int, align: int) -> Plan:
-    form = DOT if operand == BYTES else form_of_bits(device.capability)
+    form = form_of_bits(device.capability) if operand == BITS else DOT
     stages = 4 if device.capability >= (8, 0) else 2
     macros = (
         ("OB_OPERAND", operand), ("OB_FORM", form), ("OB_OUTPUT", output), ("OB_STAGES", stages), ("OB_ALIGN", align),
@@ -113,7 +121,7 @@ def terms(conv: Conv, operand: int, form: int, padding: int, signs: Tensor, miss
     """(classes, n) int32 of conv.cuh, from signs (n, taps), sums of each tap, and missing (classes, taps)."""
     lost = missing.to(torch.int64) @ signs.T
     whole = signs.sum(1)
-    if operand == BYTES:
+    if operand != BITS:
         return (conv.offset * (whole - lost) + conv.pad_value * lost).to(torch.int32)
     # k - 2 popcount(w) is the sum of w's signs; a tap outside was counted as +1.
     first = {XOR: torch.full_like(whole, conv.k), DOT: torch.full_like(whole, -padding)}.get(form, whole)

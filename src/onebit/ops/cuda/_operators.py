@@ -17,7 +17,7 @@ from onebit.bits import words_for
 from onebit.ops._conv2d_call import Conv2d
 from onebit.ops._dense_call import Dense
 from onebit.ops._epilogue import FLOAT, INT32, OUTPUTS, Result
-from onebit.ops._family import PIXELS, WORDS
+from onebit.ops._family import PIXELS, SIGNED_BYTES, WORDS
 from onebit.ops._front_door import open_cuda
 from onebit.ops._pack import _fake as _pack_fake
 from onebit.ops._unpack import _fake as _unpack_fake
@@ -82,7 +82,7 @@ def unpack_weights(weights: Tensor, n: int, k: int) -> Tensor:
 
 def dense_plan(device: _plan.Device, op: Dense, m: int, n: int, k: int, force: str | None = None) -> _plan.Plan:
     """The plan of a dense operator for these sizes on this device."""
-    operand = _plan.BITS if op.input is WORDS else _plan.BYTES
+    operand = _plan.OPERANDS[op.input.suffix]
     row_bytes = words_for(k) * 8 if operand == _plan.BITS else k
     return _plan.dense(device, operand, op.output.code, m, n, k, _plan.row_alignment(row_bytes), force)
 
@@ -107,7 +107,7 @@ def dense(op: Dense, x: Tensor, weights: Tensor, n: int, k: int, *arguments: Any
 def _product(
     op: Dense, x: Tensor, weights: Tensor, n: int, k: int, out: Tensor, arrays: tuple[Tensor, ...], force: str | None
 ) -> None:
-    m, operand = x.numel() // x.shape[-1], _plan.BITS if op.input is WORDS else _plan.BYTES
+    m, operand = x.numel() // x.shape[-1], _plan.OPERANDS[op.input.suffix]
     plan = dense_plan(_launch.device_facts(x.device.index), op, m, n, k, force)
     rows = _launch.aligned(x).view(m, -1)
     ready = prepared(weights, n, k, operand)
@@ -115,10 +115,9 @@ def _product(
     _launch.dense(plan, operand, out, rows, ready.rows, (m, n, k), (sums, ready.sums), arrays, op.output is FLOAT)
 
 
-DENSE = [Dense(f"dense_{kind}", WORDS, output) for kind, output in OUTPUTS.items()]
-DENSE += [Dense(f"dense_u8_{kind}", PIXELS, output) for kind, output in OUTPUTS.items()]
-CONV2D = [Conv2d(f"conv2d_{kind}", WORDS, output) for kind, output in OUTPUTS.items()]
-CONV2D += [Conv2d(f"conv2d_u8_{kind}", PIXELS, output) for kind, output in OUTPUTS.items()]
+_PAIRS = [(given, kind, output) for given in (WORDS, PIXELS, SIGNED_BYTES) for kind, output in OUTPUTS.items()]
+DENSE = [Dense(f"dense{given.suffix}_{kind}", given, output) for given, kind, output in _PAIRS]
+CONV2D = [Conv2d(f"conv2d{given.suffix}_{kind}", given, output) for given, kind, output in _PAIRS]
 OPERATORS: dict[str, Callable[..., Any]] = {
     "pack": pack,
     **{name: partial(pack_moved, name) for name in ("pack_nchw", "pack_threshold", "pack_nchw_threshold")},

@@ -12,10 +12,11 @@ from onebit._errors import NativeError, OptionError
 from onebit._registry import unknown_name
 from onebit.ops.cuda._sources import Kernel
 
-BITS, BYTES = 1, 2  # what x holds (OB_OPERAND)
+BITS, BYTES, SIGNED_BYTES = 1, 2, 3  # what x holds (OB_OPERAND)
+OPERANDS = {"": BITS, "_u8": BYTES, "_s8": SIGNED_BYTES}  # by the suffix of an operator family's input
 AND, XOR, DOT = 1, 2, 3  # what an accumulator sums (OB_FORM)
 FEW_ROWS = 16  # up to here the population counts of the CUDA cores win: a tensor-core tile would be empty
-LARGEST_K = {BITS: 2**28 - 1, BYTES: 2**22}  # so that every sum stays below 2**30
+LARGEST_K = {BITS: 2**28 - 1, BYTES: 2**22, SIGNED_BYTES: 2**22}  # so that every sum stays below 2**30
 
 
 @dataclass(frozen=True)
@@ -165,7 +166,7 @@ def _wgmma(device: Device, operand: int, output: int, m: int, n: int, name: str)
 
 
 def _mma(device: Device, operand: int, output: int, m: int, n: int, k: int, align: int) -> Plan:
-    form = DOT if operand == BYTES else form_of_bits(device.capability)
+    form = form_of_bits(device.capability) if operand == BITS else DOT
     stages = 4 if device.capability >= (8, 0) else 2  # 64 KiB, or 32 where copies go through registers
     macros = (
         ("OB_OPERAND", operand), ("OB_FORM", form), ("OB_OUTPUT", output), ("OB_STAGES", stages), ("OB_ALIGN", align),

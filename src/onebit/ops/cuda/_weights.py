@@ -85,7 +85,7 @@ def _is_gone(entry: _Kept) -> bool:
 
 def prepared(weights: Tensor, n: int, k: int, operand: int) -> Prepared:
     """The weights of a handle on its device; raises NativeError if it is no handle of n x k."""
-    return remembered(weights, (n, k, operand), lambda: _prepare(weights, n, k, operand))
+    return remembered(weights, (n, k, operand == BITS), lambda: _prepare(weights, n, k, operand))
 
 
 def _prepare(weights: Tensor, n: int, k: int, operand: int) -> Prepared:
