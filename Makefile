@@ -8,7 +8,7 @@ CFILES := $(shell find native benchmarks -name '*.[ch]')
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-python build-native test-native test-tiles test-arm test-sanitize test-slow test-cuda-compile test-gpu bench-gpu check format bench bench-peers clean
+.PHONY: help setup demo test test-python build-native test-native test-tiles test-arm test-sanitize test-slow test-cuda-compile test-cuda-emulated test-gpu bench-gpu check format bench bench-peers clean
 
 help:           ## say what there is
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 28
@@ -78,6 +78,10 @@ $(GPULIB): $(NATIVE)
 test-cuda-compile: setup  ## compile every CUDA kernel for every GPU generation and read the machine code; needs no GPU
 	$(PIP) install --quiet nvidia-cuda-nvrtc nvidia-cuda-nvdisasm
 	$(BIN)/python -m pytest tests/ops/cuda/test_cuda_nvrtc.py
+
+test-cuda-emulated: setup  ## run what NVRTC makes of the CUDA kernels on a machine that executes PTX; needs no GPU
+	$(PIP) install --quiet nvidia-cuda-nvrtc
+	ONEBIT_EMULATED_CUDA=ptx $(BIN)/python -m pytest -n $(JOBS) tests/ops/cuda
 
 test-gpu: $(GPULIB)  ## on a machine with a GPU: every CUDA kernel against the definition
 	PYTHONPATH=src ONEBIT_LIBRARY=$(GPULIB) $(PYTHON) -m pytest -m gpu tests/parity/test_cuda_device.py

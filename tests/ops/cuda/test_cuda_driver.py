@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from onebit._errors import NativeError
-from onebit.ops.cuda import _driver, _sources
+from onebit.ops.cuda import _driver, _launch, _sources
 from onebit.ops.cuda._sources import Kernel
 
 
@@ -51,8 +51,9 @@ def test_without_a_driver_the_message_says_so(monkeypatch: pytest.MonkeyPatch) -
 def start(function: str, grid: tuple[int, int], block: tuple[int, int], *values: torch.Tensor | int) -> None:
     """Launches one of the paper's kernels: addresses and unsigned sizes in order."""
     parameters = [c_uint32(v) if isinstance(v, int) else c_void_p(v.data_ptr()) for v in values]
-    kernel = Kernel("paper", function)
-    _driver.launch(kernel, (*grid, 1), (*block, 1), 2048, 0, parameters)  # type: ignore[arg-type]
+    compiled = _launch._function(Kernel("paper", function), 0, 2048)
+    _driver.enter(0)
+    _driver.launch(compiled, (*grid, 1), (*block, 1), 2048, 0, parameters)
 
 
 @pytest.mark.parametrize(("m", "n", "k"), [(1, 1, 1), (17, 33, 70), (16, 16, 64), (5, 40, 100)])

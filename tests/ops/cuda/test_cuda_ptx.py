@@ -1,0 +1,145 @@
+"""What NVRTC makes of the kernels, on a machine that executes PTX: every kernel once, and that a fault shows.
+
+`make test-cuda-emulated` runs all laws of this folder so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from ctypes import c_uint32
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from onebit import bits, ops
+from onebit.bits import _reference as reference
+from onebit.bits import _reference_conv as conv_reference
+from onebit.bits._window import Padding, Window
+from onebit.ops import cuda as engine
+from onebit.ops.cuda import _launch, _operators
+from onebit.ops.cuda._operators import CONV2D, DENSE
+from onebit.ops.cuda._sources import Kernel
+
+HOPPER, AMPERE, TURING, BLACKWELL = (9, 0), (8, 0), (7, 5), (12, 0)
+BY_NAME = {op.op: op for op in (*DENSE, *CONV2D)}
+WRONG = "another result than the definition's"
+SHAPE = (37, 70, 300)  # rows, channels, k: tails everywhere
+
+
+def dense(kernel: str | None, output: str = "bits", shape: tuple[int, int, int] = SHAPE, family: str = "dense") -> None:
+    """A product of seeded operands is the definition's, or what the machine says against it."""
+    m, n, k = shape
+    g = torch.Generator().manual_seed(0)
+    w, x = bits.pack(torch.randn(n, k, generator=g)), bits.pack(torch.randn(m, k, generator=g))
+    given: Any = x if family == "dense" else torch.randint(0, 256, (m, k), generator=g, dtype=torch.uint8)
+    y = getattr(reference, f"{family}_int32")(given, w)
+    channels: tuple[Tensor, ...] = ()
+    if output == "bits":
+        channels = (y[torch.randint(0, m, (n,), generator=g), torch.arange(n)].clone(), ones(n, g).to(torch.int8))
+    expected = getattr(reference, f"{family}_{output}")(given, w, *channels)
+    words, handle = getattr(given, "words", given), ops.pack_weights(w.words, k)
+    got = engine.dense(BY_NAME[f"{family}_{output}"], words, handle, n, k, *channels, force=kernel)
+    assert torch.equal(got, getattr(expected, "words", expected)), WRONG
+
+
+def ones(n: int, g: torch.Generator) -> Tensor:
+    return torch.randint(0, 2, (n,), generator=g) * 2 - 1
+
+
+@pytest.mark.parametrize(
+    ("capability", "family", "kernel"),
+    [
+        (TURING, "dense", "mma"),
+        (AMPERE, "dense", "popc"),
+        (AMPERE, "dense", "mma"),
+        (HOPPER, "dense", "mma"),
+        (HOPPER, "dense_u8", "128x64"),
+        (HOPPER, "dense", "128x64"),
+        (HOPPER, "dense", "128x192-turns-pair"),
+        (BLACKWELL, "dense", "mma"),
+        (TURING, "dense_u8", "mma"),
+    ],
+)
+def test_every_product_is_the_definition(
+    ptx_gpu: Callable, capability: tuple[int, int], family: str, kernel: str
+) -> None:
+    device = ptx_gpu(capability)
+    dense(kernel, "bits", (37, 70, 256 if "x" in kernel else 300), family)
+    file = "wgmma" if "x" in kernel else kernel
+    assert f"onebit_dense_{file}" in {name for name, _ in device.launched}
+
+
+@pytest.mark.parametrize(("capability", "kernel"), [(TURING, "mma"), (HOPPER, "mma"), (AMPERE, "popc")])
+def test_every_convolution_is_the_definition(ptx_gpu: Callable, capability: tuple[int, int], kernel: str) -> None:
+    device = ptx_gpu(capability)
+    g = torch.Generator().manual_seed(1)
+    w, x = bits.pack(torch.randn(9, 2, 3, 65, generator=g)), bits.pack(torch.randn(2, 5, 4, 65, generator=g))
+    window = Window((2, 3), (1, 2), Padding(1, 0, 2, 1), (2, 1))
+    handle = ops.pack_conv_weights(w.words, 65, 1, [2, 3])
+    sizes = [9, 65, [2, 3], [1, 2], [1, 0, 2, 1], [2, 1], 1, 0]
+    got = engine.conv2d(BY_NAME["conv2d_int32"], x.words, handle, *sizes, force=kernel)
+    assert torch.equal(got, conv_reference.conv2d_int32(x, w, window, 1, 0))
+    assert device.launched[-1][0] == f"onebit_conv2d_{kernel}"
+
+
+def test_a_fused_epilogue_and_a_pool_are_the_definition(ptx_gpu: Callable) -> None:
+    ptx_gpu(AMPERE)
+    g = torch.Generator().manual_seed(2)
+    sums, n = torch.randint(-99, 99, (5, 70), generator=g, dtype=torch.int32), 70
+    scale, bias, slope, threshold = (torch.randn(n, generator=g) for _ in range(4))
+    direction, residual = ones(n, g).to(torch.int8), torch.randn(5, n, generator=g)
+    floats, words = torch.empty(5, n), torch.empty(5, 2, dtype=torch.int64)
+    arguments = [scale, bias, [slope], [residual], True, threshold, direction]
+    _operators.finish(_operators.BOTH, sums, arguments, (floats, words))
+    steps = reference.Steps((slope,), residual, True)
+    expected = steps.after(sums.float() * scale + bias)
+    assert torch.equal(floats, expected)
+    negative = torch.where(direction > 0, expected < threshold, expected > threshold)
+    assert torch.equal(words, bits.pack(torch.where(negative, -1.0, 1.0)).words)
+    x, minimum = bits.pack(torch.randn(2, 5, 6, 70, generator=g)), bits.pack(torch.randn(70, generator=g)).words
+    pooled = conv_reference.max_pool2d(x, Window((3, 2), (2, 1), Padding(1, 2, 0, 1)), minimum)
+    got = _operators.max_pool2d(x.words, 70, (3, 2), (2, 1), (1, 2, 0, 1), minimum)
+    assert torch.equal(got, pooled.words)
+
+
+# Faults, planted into what the compiler made: a fault is a machine that says so or a wrong result, never luck.
+LOAD = r"(cp\.async\.bulk\.tensor\S+ \[%r\d+\], \[%rd\d+, \{)(%r\d+), (%r\d+)"
+FAULTS = {
+    "a barrier less": (AMPERE, "mma", {r"bar\.sync\s+0;": ""}, "race at byte|copy is on its way"),
+    "no wait for copies": (AMPERE, "mma", {r"cp\.async\.wait_group \d;": ""}, "copy is on its way"),
+    "another row for ldmatrix": (AMPERE, "mma", {r"(ldmatrix\S+ \{%r\d+, )(%r\d+), (%r\d+)": r"\1\3, \2"}, WRONG),
+    "and for xor": (AMPERE, "mma", {r"xor\.popc": "and.popc"}, WRONG),
+    "quarters in another order": (TURING, "mma", {r"(m8n8k128\S+ \{)(%r\d+), (%r\d+)": r"\1\3, \2"}, WRONG),
+    "coordinates changed over": (HOPPER, "128x64", {LOAD: r"\1\3, \2"}, WRONG),
+    "fewer bytes expected": (HOPPER, "128x64", {r"(expect_tx\S+ _, \[%r\d+\]), %r\d+": r"\1, 64"}, "deadlock|several"),
+    "no wait for products": (HOPPER, "128x64", {r"wgmma\.wait_group\S+ 0;": ""}, "before the wait"),
+    "barriers not fenced": (HOPPER, "128x64", {r"fence\.mbarrier_init\S+;": ""}, "not fenced"),
+    "a stage given back early": (HOPPER, "128x64", {r"wgmma\.wait_group\S+ 1;": ""}, "race|copy is on its way|before"),
+    "no scope of the cluster": (
+        HOPPER,
+        "128x192-turns-pair",
+        {r"arrive\.release\.cluster\.shared::cluster": "arrive.release.cta.shared::cta"},
+        "cluster scope",
+    ),
+    "a swizzle less": (HOPPER, "128x64", {r"(mma_async\S+ \{[^}]+\}, )(%rd\d+), (%rd\d+)": r"\1\3, \2"}, WRONG),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_planted_fault_shows(ptx_gpu: Callable, fault: str) -> None:
+    capability, kernel, edits, why = FAULTS[fault]
+    ptx_gpu(capability, edits=edits)
+    with pytest.raises(AssertionError, match=why):
+        dense(kernel, "bits", (300, 140, 1024 if kernel == "mma" else 8192))  # the ring goes round
+
+
+def test_memory_that_was_not_given_is_not_touched(ptx_gpu: Callable) -> None:
+    ptx_gpu(AMPERE)
+    words, sums = torch.zeros(9, 3, dtype=torch.int64), torch.zeros(8, dtype=torch.int32)
+    kernel = Kernel("pack", "onebit_row_sums", (("OB_INPUT", 1),))
+    with pytest.raises(AssertionError, match="a store outside of all memory"):
+        _launch.simple(kernel, (words, sums), ((c_uint32, 9), (c_uint32, 3)), 9 * 32)
+    with pytest.raises(AssertionError, match="not aligned"):
+        _launch.simple(kernel, (words.view(torch.uint8).flatten()[4:], sums), ((c_uint32, 8), (c_uint32, 3)), 8 * 32)
