@@ -250,3 +250,16 @@ def test_names_in_the_file_are_only_names(path, packed_mlp, name):
     path.write_bytes(model.SerializeToString())
     x = torch.randint(0, 256, (3, 70), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     assert torch.equal(load(path)(x), packed_mlp()(x))
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "match"),
+    [
+        ("onebit.classes", '["cat", "dog"]', "2 classes are named, but the network has"),
+        ("onebit.classes", '["cat", "cat"]', "expected names, each another one"),
+        ("onebit.classes", "cat", "damaged metadata"),
+        ("onebit.keep", "2", "expected a share"),
+    ],
+)
+def test_wrong_facts_are_refused(path, key, value, match):
+    broken(path, lambda m: m.metadata_props.add(key=key, value=value), match)

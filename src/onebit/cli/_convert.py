@@ -8,6 +8,8 @@ from typing import Any
 
 from onebit._errors import OptionError
 
+VERIFIED = 2000  # of pictures that are read from a folder
+
 
 def add(commands: argparse._SubParsersAction[Any]) -> None:
     """Add the command's parser."""
@@ -28,14 +30,19 @@ def run(args: argparse.Namespace) -> int:
     """Convert, verify on the test pictures, save."""
     import onebit
     from onebit import training
-    from onebit.cli._loading import load
+    from onebit.cli._loading import with_bar
+    from onebit.cli._network import centre
+    from onebit.data import Dataset
+    from onebit.runtime import Facts
 
     output = Path(args.output)
     if output.suffix != ".onnx":
         raise OptionError(f"--output is {args.output!r}; expected a file that ends in .onnx.")
     model, recipe = training.load_run(args.path)
-    pictures = load(recipe.data.name, args.root, "test").images
+    test = with_bar(lambda progress: recipe.data.open("test", args.root, progress))
+    pictures = test.first(len(test) if isinstance(test, Dataset) else VERIFIED)
     packed = onebit.convert(model, pictures[:64])
+    packed.facts = Facts(test.classes, centre(test))
     report = onebit.verify(model, packed, pictures)
     if not args.quiet:
         print(packed.explain())

@@ -5,16 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import torch
-from torch import Tensor
 
 from onebit._errors import OptionError
 
 if TYPE_CHECKING:
+    from onebit.cli._network import Network
     from onebit.data import PictureSet, Progress
 
 
@@ -24,10 +21,14 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
         "eval",
         help="accuracy of a run or of a packed file",
         description="Measures the accuracy of a run's network (in floating point) or of a packed .onnx file (with "
-        "1-bit arithmetic) on the test pictures of a data set.",
+        "1-bit arithmetic) on the test pictures of a data set, or on pictures of your own: a folder for each class, "
+        "called as the network calls it.",
     )
     parser.add_argument("path", metavar="PATH", help="a run folder, or an .onnx file written by onebit")
     parser.add_argument("--data", metavar="NAME", help="the data set, for example mnist (default for a run: its own)")
+    parser.add_argument(
+        "--folder", metavar="DIR", help="your own pictures, a folder for each class, in place of --data"
+    )
     parser.add_argument("--split", choices=("test", "train"), default="test", help="which pictures (default: test)")
     parser.add_argument("--root", metavar="DIR", help="where the data sets are (default: $ONEBIT_DATA, then a cache)")
     parser.add_argument("--batch", metavar="N", type=int, default=256, help="pictures at a time (default: 256)")
@@ -44,26 +45,28 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
 def run(args: argparse.Namespace) -> int:
     """Measure and print."""
     from onebit.cli._loading import with_bar
+    from onebit.cli._network import open_network
     from onebit.data import batches
 
     if args.batch < 1:
         raise OptionError(f"--batch is {args.batch}; expected 1 or more.")
-    predict, kernels = network(args)
-    pictures = with_bar(lambda progress: test_set(args, progress))
+    network = open_network(args.path, args.runtime, args.data, args.root)
+    pictures, split = with_bar(lambda progress: test_set(args, network, progress))
     correct, seconds = 0, 0.0
     for images, labels in batches(pictures, args.batch):
         begin = time.perf_counter()
-        logits = predict(images)
+        logits = network.scores(images)
         seconds += time.perf_counter() - begin
         correct += int((logits.argmax(1) == labels).sum())
-    count = len(pictures.labels)
-    used = kernels()
+    count, seen = len(pictures.labels), len(set(pictures.labels.tolist()))
+    used = network.kernels()
     result = {
         "path": args.path,
         "data": pictures.name,
         "source": pictures.source,
-        "split": args.split,
+        "split": split,
         "images": count,
+        "classes": seen,
         "correct": correct,
         "accuracy": correct / count,
         "seconds": seconds,
@@ -73,39 +76,26 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(result))
     else:
-        print(f"{args.path} on {pictures.name} ({args.split}, {pictures.source})")
-        print(f"accuracy {correct / count:.2%} ({correct:,} of {count:,})")
+        print(f"{args.path} on {pictures.name} ({split}, {pictures.source})")
+        print(f"accuracy {correct / count:.2%} ({correct:,} of {count:,}, {seen} of {len(pictures.classes)} classes)")
         print(f"time     {seconds:.2f} s, {count / seconds:,.0f} images/s")
         print(f"kernels  {', '.join(f'{op} {isa}' for op, isa in used.items())}")
     return 0
 
 
-def test_set(args: argparse.Namespace, progress: Progress | None) -> PictureSet:
-    """The pictures of the data set that is named or, for a run, of the one that its recipe names."""
+def test_set(args: argparse.Namespace, network: Network, progress: Progress | None) -> tuple[PictureSet, str]:
+    """The pictures of one's own folder, of the data set that is named or of a run's recipe; and their split."""
+    from onebit.cli._network import own_pictures
     from onebit.data import open_set
 
+    if args.folder:
+        return own_pictures(network, args.folder, args.split)
     if args.data:
-        return open_set(args.data, args.root, args.split, progress=progress)
+        return open_set(args.data, args.root, args.split, progress=progress), args.split
+    if args.path.endswith(".onnx"):
+        raise OptionError(
+            f"{args.path} does not tell which pictures it is for. Give --data NAME, such as mnist, or --folder DIR."
+        )
     from onebit.training import Recipe
 
-    return Recipe.load(Path(args.path) / "recipe.yaml").data.open(args.split, args.root, progress)
-
-
-def network(args: argparse.Namespace) -> tuple[Callable[[Tensor], Tensor], Callable[[], dict[str, str]]]:
-    """What computes the logits of a batch of uint8 pictures, and what tells which kernels did it."""
-    if not args.path.endswith(".onnx"):
-        from onebit.training import load_run
-
-        if args.runtime != "torch":
-            raise OptionError(f"--runtime {args.runtime} runs .onnx files; {args.path!r} is a run folder.")
-        model, _ = load_run(args.path)
-        return torch.no_grad()(model), lambda: {"float32": f"torch {torch.__version__}"}
-    if not args.data:
-        raise OptionError(f"{args.path} does not tell which pictures it is for. Give --data NAME, such as mnist.")
-    from onebit.runtime import OrtSession, load
-
-    if args.runtime == "torch":
-        packed = load(args.path)
-        return torch.no_grad()(packed), packed.kernels
-    session = OrtSession(args.path, native=args.runtime == "onnxruntime")
-    return session, session.kernels
+    return Recipe.load(Path(args.path) / "recipe.yaml").data.open(args.split, args.root, progress), args.split

@@ -11,6 +11,7 @@ from onebit.data._catalog import find_root as find_root
 from onebit.data._catalog import locate as locate
 from onebit.data._catalog import names as names
 from onebit.data._catalog import picture_shape as picture_shape
+from onebit.data._classes import match_classes as match_classes
 from onebit.data._colour import Colour as Colour
 from onebit.data._colour import Lighting as Lighting
 from onebit.data._contrast import GlobalContrast as GlobalContrast

@@ -81,6 +81,16 @@ def folder(
     return pictures.select(_shuffled(len(pictures))) if split == "train" else pictures
 
 
+def picture_files(root: Path) -> list[str]:
+    """The paths of all pictures below a folder, by name."""
+    return sorted(
+        os.path.join(where, file)  # noqa: PTH118
+        for where, _, files in os.walk(root, followlinks=True)
+        for file in files
+        if os.path.splitext(file)[1].lower() in SUFFIXES and not file.startswith(".")  # noqa: PTH122
+    )
+
+
 def split_folders(root: Path) -> dict[str, Path]:
     """The folders of "train" and "test", where there are any."""
     test = next((root / name for name in TEST_NAMES if (root / name).is_dir()), root / "test")
@@ -112,12 +122,7 @@ def _scan(root: Path, classes: Sequence[str]) -> tuple[list[str], list[int]]:
     labels: list[int] = []
     empty = []
     for label, name in enumerate(classes):
-        found = sorted(
-            os.path.join(where, file)  # noqa: PTH118
-            for where, _, files in os.walk(root / name, followlinks=True)
-            for file in files
-            if os.path.splitext(file)[1].lower() in SUFFIXES and not file.startswith(".")  # noqa: PTH122
-        )
+        found = picture_files(root / name)
         paths += found
         labels += [label] * len(found)
         empty += [] if found else [name]

@@ -11,6 +11,7 @@ from torch import Tensor, fx
 
 import onebit
 from onebit._errors import ConversionError
+from onebit.export._facts import Facts
 from onebit.export._float_ops import WRITERS
 from onebit.export._functions import IR_VERSION, OPSET, functions
 from onebit.export._nodes import attributes, buffer, label, note, part, source, tensors
@@ -29,7 +30,7 @@ _ELEMENT = {
 }
 
 
-def to_onnx(graph_module: fx.GraphModule, spec: InputSpec) -> onnx.ModelProto:
+def to_onnx(graph_module: fx.GraphModule, spec: InputSpec, facts: Facts | None = None) -> onnx.ModelProto:
     """The model; raises ConversionError, naming the node, if something in the graph cannot be written."""
     writer = GraphWriter(graph_module, spec)
     for node in graph_module.graph.nodes:
@@ -44,8 +45,12 @@ def to_onnx(graph_module: fx.GraphModule, spec: InputSpec) -> onnx.ModelProto:
         producer_name="onebit",
         producer_version=onebit.__version__,
     )
-    facts = {"version": onebit.__version__, "input": str(spec), "operators": " ".join(sorted(used))}
-    helper.set_model_props(model, {f"onebit.{key}": value for key, value in facts.items()})
+    about = {
+        "onebit.version": onebit.__version__,
+        "onebit.input": str(spec),
+        "onebit.operators": " ".join(sorted(used)),
+    }
+    helper.set_model_props(model, about | (facts or Facts()).to_text())
     return model
 
 

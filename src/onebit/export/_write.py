@@ -9,6 +9,7 @@ from pathlib import Path
 from torch import fx
 
 from onebit._errors import MissingExtra, OutputError
+from onebit.export._facts import Facts
 from onebit.export._spec import InputSpec
 
 _ADVICE = {
@@ -23,8 +24,11 @@ _ADVICE = {
 }
 
 
-def write_onnx(graph_module: fx.GraphModule, input_spec: InputSpec, path: str | Path) -> None:
-    """Writes a packed graph as an ONNX file with packed weights, operators of domain `onebit` and their definitions.
+def write_onnx(
+    graph_module: fx.GraphModule, input_spec: InputSpec, path: str | Path, facts: Facts | None = None
+) -> None:
+    """Writes a packed graph as an ONNX file with packed weights, operators of domain `onebit`, their definitions
+    and the facts.
 
     Raises ConversionError if the graph is not a packed one, OutputError if the file cannot be written (an older file of
     that name stays as it was), MissingExtra without the package onnx.
@@ -33,7 +37,7 @@ def write_onnx(graph_module: fx.GraphModule, input_spec: InputSpec, path: str | 
         from onebit.export._onnx import to_onnx
     except ModuleNotFoundError as error:
         raise MissingExtra(f"Saving needs the package {error.name}; pip install 'onebit[onnx]'.") from error
-    write_whole(Path(path), to_onnx(graph_module, input_spec).SerializeToString())
+    write_whole(Path(path), to_onnx(graph_module, input_spec, facts).SerializeToString())
 
 
 def write_whole(path: Path, data: bytes) -> None:

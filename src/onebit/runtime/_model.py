@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from onebit.export import write_onnx
+from onebit.export import Facts, write_onnx
 from onebit.export._nodes import attributes, buffer, label, note, source
 from onebit.export._operators import BY_TARGET, Operator
 from onebit.export._spec import InputSpec
@@ -49,15 +49,17 @@ class PackedModel(nn.Module):
     """A network whose binary layers run on packed bits: y = f(x), x of `input_spec`, dimension 0 the free batch.
 
     graph_module: calls of torch.ops.onebit.* and of the float operators of onebit.export; its buffers hold the weights
-    as pre-packed handles, 1 bit each. input_spec: shape and dtype of the one input.
+    as pre-packed handles, 1 bit each. input_spec: shape and dtype of the one input. facts: class names and the like,
+    which a file keeps; they may be set at any time (`packed.facts = Facts(classes=("cat", "dog"))`).
     Raises ConversionError if the graph holds anything else.
     """
 
-    def __init__(self, graph_module: fx.GraphModule, input_spec: InputSpec) -> None:
+    def __init__(self, graph_module: fx.GraphModule, input_spec: InputSpec, facts: Facts | None = None) -> None:
         super().__init__()
         self.values = trace(graph_module, input_spec)
         self.graph_module = graph_module
         self.input_spec = input_spec
+        self.facts = facts or Facts()
         reads = [str(node.target) for node in graph_module.graph.nodes if node.op == "get_attr"]
         self._reads_own_buffers = all(name in graph_module._buffers for name in reads)
         self.eval()
@@ -90,8 +92,18 @@ class PackedModel(nn.Module):
         return {row: " and ".join(found[row]) for row in sorted(found)}
 
     def save(self, path: str | Path) -> None:
-        """Writes the model as an ONNX file that any ONNX Runtime runs; raises OutputError if it cannot be written."""
-        write_onnx(self.graph_module, self.input_spec, path)
+        """Writes the model as an ONNX file that any ONNX Runtime runs, with its facts.
+
+        Raises OutputError if it cannot be written, OptionError if the classes are not as many as the outputs.
+        """
+        self.facts.check(self.outputs)
+        write_onnx(self.graph_module, self.input_spec, path, self.facts)
+
+    @property
+    def outputs(self) -> int:
+        """How many numbers the output has for an example, along its last dimension."""
+        result = next(source(node) for node in self.graph_module.graph.nodes if node.op == "output")
+        return self.values[result.name].shape[-1] if self.values[result.name].shape else 1
 
     def _run(self, x: Tensor) -> Tensor:
         """The graph's own code, with the buffers as plain attributes.

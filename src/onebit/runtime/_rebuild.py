@@ -14,7 +14,8 @@ import torch
 from onnx import helper
 from torch import Tensor, fx, nn
 
-from onebit._errors import FormatError
+from onebit._errors import FormatError, OptionError
+from onebit.export import Facts
 from onebit.export._functions import OPSET
 from onebit.export._operators import BY_ONNX_NAME, DOMAIN, DOMAIN_VERSION, LISTS, Operator
 from onebit.export._spec import InputSpec
@@ -37,7 +38,13 @@ def rebuild(data: bytes) -> PackedModel:
         raise FormatError(f"is not an ONNX file, or is truncated ({len(data):,} bytes read).") from error
     _check_versions(model, len(data))
     _check_functions(model)
-    return _Rebuilder(model.graph).build()
+    packed = _Rebuilder(model.graph).build()
+    packed.facts = Facts.from_text({entry.key: entry.value for entry in model.metadata_props})
+    try:
+        packed.facts.check(packed.outputs)
+    except OptionError as error:
+        raise FormatError(f"has damaged metadata: {error}") from error
+    return packed
 
 
 def _check_versions(model: onnx.ModelProto, size: int) -> None:
