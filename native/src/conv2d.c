@@ -32,8 +32,22 @@ static int64_t step_of(int64_t step, int64_t places, int64_t bytes) {
     return places > 1 ? step * bytes : 0;
 }
 
+/* Does the kernel know ob_conv2d_job.leaves_out? */
+static int can_leave_out(ob_any_kernel *kernel) {
+#if defined(__x86_64__)
+    return kernel == (ob_any_kernel *)ob_conv2d_avx512vpopcnt;
+#else
+    return (void)kernel, 0;
+#endif
+}
+
+/* The size of an axis of the picture that the kernel reads. */
+static int64_t read_size(const ob_conv2d_plan *p, const ob_axis *axis) {
+    return axis->size + (p->leaves_out ? 0 : axis->before + axis->after);
+}
+
 static ob_conv2d_job job_of(const ob_conv2d_call *call, const ob_conv2d_plan *p) {
-    const int64_t row_bytes = (p->x.before + p->x.size + p->x.after) * p->pixel_bytes;
+    const int64_t row_bytes = read_size(p, &p->x) * p->pixel_bytes;
     const int64_t out_bytes = call->epilogue->output == OB_OUTPUT_BITS ? ob_parts(call->n, 64) * 8 : call->n * 4;
     return (ob_conv2d_job){
         .dense = {.n = call->n,
@@ -43,7 +57,7 @@ static ob_conv2d_job job_of(const ob_conv2d_call *call, const ob_conv2d_plan *p)
                   .out_bytes = out_bytes},
         .out_height = p->y.out,
         .out_width = p->x.out,
-        .image_bytes = (p->y.before + p->y.size + p->y.after) * row_bytes,
+        .image_bytes = read_size(p, &p->y) * row_bytes,
         .stride_y = step_of(p->y.stride, p->y.out, row_bytes),
         .stride_x = step_of(p->x.stride, p->x.out, p->pixel_bytes),
         .taps_y = p->y.kernel,
@@ -59,6 +73,7 @@ static ob_conv2d_job job_of(const ob_conv2d_call *call, const ob_conv2d_plan *p)
         .base_step = p->base_step,
         .factor = p->u8 ? call->multiplier : -2,
         .bytes_factor = p->unit == call->multiplier ? 1 : call->multiplier,
+        .leaves_out = p->leaves_out,
     };
 }
 
@@ -80,6 +95,7 @@ static ob_status make_ready(const ob_conv2d_call *call, int u8, ob_grain grain, 
     r->op = u8 ? OB_OP_conv2d_u8 : OB_OP_conv2d;
     if ((status = ob_resolve(r->op, &shape, threads, &r->choice))) return status;
     if ((status = ob_resolve_inner(OB_OP_dense, &counting, &dense)) || call->batch == 0) return status;
+    if (can_leave_out(r->choice.kernel)) ob_conv2d_plan_leave_out(call, plan);
     r->prepared.dense = (ob_dense_kernel *)dense.kernel;
     r->prepared.batch = call->batch;
     r->prepared.job = job_of(call, plan);
@@ -120,11 +136,17 @@ void ob_conv2d_bind_workspace(ob_conv2d_ready *r, unsigned char *tables, unsigne
     job->base = (const int32_t *)(const void *)(tables + p->base);
     job->class_y = (const int32_t *)(const void *)(tables + p->class_y);
     job->class_x = (const int32_t *)(const void *)(tables + p->class_x);
+    job->inside_y = (const ob_class *)(const void *)(tables + p->inside_y);
+    job->inside_x = (const ob_class *)(const void *)(tables + p->inside_x);
 }
 
 void ob_conv2d_bind(ob_conv2d_ready *r, const void *x, void *out, void *bits, const float *residual) {
+    const ob_conv2d_plan *p = &r->prepared.plan;
+    const int64_t row_bytes = read_size(p, &p->x) * p->pixel_bytes;
+    const int64_t outside = p->leaves_out ? p->y.before * row_bytes + p->x.before * p->pixel_bytes : 0;
+    const uintptr_t picture = (uintptr_t)(p->padded ? r->prepared.picture : x);
     r->prepared.x = x;
-    r->prepared.job.dense.x = r->prepared.plan.padded ? r->prepared.picture : x;
+    r->prepared.job.dense.x = (const unsigned char *)(picture - (uintptr_t)outside); /* where the first window starts */
     r->prepared.job.dense.out = out;
     ob_float_steps_bind(&r->steps, bits, residual);
 }
@@ -135,7 +157,7 @@ static ob_status run(const ob_conv2d_call *call, ob_conv2d_input input) {
     if (status || call->batch == 0) return status;
     const ob_epilogue *e = call->epilogue;
     if (!call->x || !ob_outputs_are_there(call->out, e)) return OB_ERROR_NULL;
-    if (!call->workspace || call->workspace_bytes < r.prepared.plan.total) return OB_ERROR_WORKSPACE;
+    if (!call->workspace || call->workspace_bytes < r.prepared.plan.asked) return OB_ERROR_WORKSPACE;
     unsigned char *work = (unsigned char *)call->workspace + (64 - (uintptr_t)call->workspace % 64) % 64;
     ob_conv2d_bind_workspace(&r, work, work + r.tables);
     ob_conv2d_bind(&r, call->x, call->out, e->bits, e->residual);
@@ -156,13 +178,13 @@ ob_status ob_conv2d_shape(const ob_conv2d_call *call, ob_shape *shape) {
 size_t ob_conv2d_workspace(const ob_conv2d_call *call, int32_t threads) {
     ob_conv2d_plan plan;
     (void)threads;
-    return ob_conv2d_plan_make(call, 0, &plan) ? 0 : plan.total;
+    return ob_conv2d_plan_make(call, 0, &plan) ? 0 : plan.asked;
 }
 
 size_t ob_conv2d_u8_workspace(const ob_conv2d_call *call, int32_t threads) {
     ob_conv2d_plan plan;
     (void)threads;
-    return ob_conv2d_plan_make(call, 1, &plan) ? 0 : plan.total;
+    return ob_conv2d_plan_make(call, 1, &plan) ? 0 : plan.asked;
 }
 
 ob_status ob_conv2d_output(const ob_conv2d_call *call, int64_t out[2]) {

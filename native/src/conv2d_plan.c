@@ -62,14 +62,14 @@ static void lay_out(const ob_conv2d_call *call, ob_conv2d_plan *p) {
     }
     p->picture_bytes = all;
     p->base_step = ob_round_up(call->n, 64);
-    p->base = reserve(&p->total, p->y.classes * p->x.classes, p->base_step, 4);
+    p->base = reserve(&p->total, p->leaves_out ? 0 : p->y.classes * p->x.classes, p->base_step, 4);
     p->class_y = reserve(&p->total, p->y.out, 1, 4);
     p->class_x = reserve(&p->total, p->x.out, 1, 4);
-    p->taps_y = reserve(&p->total, p->y.classes, 2, 4);
-    p->taps_x = reserve(&p->total, p->x.classes, 2, 4);
+    p->inside_y = reserve(&p->total, p->y.classes, 1, sizeof(ob_class));
+    p->inside_x = reserve(&p->total, p->x.classes, 1, sizeof(ob_class));
     p->sums = reserve(&p->total, p->counted ? lines * 8 : 0, p->taps, 4);
     p->zeros = reserve(&p->total, p->counted ? p->slots : 0, 1, 8);
-    p->places = reserve(&p->total, p->plain ? p->steps : 0, 1, 8);
+    p->places = reserve(&p->total, p->plain && !p->leaves_out ? p->steps : 0, 1, 8);
     p->bytes = reserve(&p->total, p->u8 && p->plain ? ob_parts(call->n, 16) : 0, p->steps, 64);
     p->picture = reserve(&p->total, p->padded ? all + READ_PAST : 0, 1, 1);
     (void)reserve(&p->total, ALIGNMENT, 1, 1); /* the caller's memory may stand at any address */
@@ -108,5 +108,15 @@ ob_status ob_conv2d_plan_make(const ob_conv2d_call *call, int u8, ob_conv2d_plan
         __builtin_mul_overflow(pixels, call->batch, &m) || m > INT64_MAX / 64 / call->n)
         return OB_ERROR_SIZE;
     lay_out(call, p);
+    p->asked = p->total;
     return p->total == SIZE_MAX ? OB_ERROR_SIZE : OB_OK;
+}
+
+void ob_conv2d_plan_leave_out(const ob_conv2d_call *call, ob_conv2d_plan *p) {
+    const int all_inside = !p->padded;
+    if (!p->plain || p->u8 || (call->pad_value && !all_inside)) return;
+    p->leaves_out = 1;
+    p->padded = p->counted = 0;
+    p->total = 0;
+    lay_out(call, p);
 }

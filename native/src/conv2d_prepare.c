@@ -10,16 +10,18 @@ enum {
 
 /* ---- the base: what padding and offset add to a sum ---- */
 
-/* For one axis: the class of each output place, and the taps of each class. */
-static int64_t find_classes(const ob_axis *axis, int32_t times, int32_t *class_of, int32_t (*taps)[2]) {
-    int64_t classes = 0;
+/* For one axis: the class of each output place, and the classes. */
+static int64_t find_classes(const ob_axis *axis, int32_t times, int32_t *class_of, ob_class *classes) {
+    int64_t count = 0;
     for (int64_t place = 0; place < axis->out; place++) {
         int32_t now[2];
         ob_axis_taps(axis, axis->classes > 1 ? place : 0, now);
-        if (!classes || memcmp(now, taps[classes - 1], sizeof now)) memcpy(taps[classes++], now, sizeof now);
-        class_of[place] = (int32_t)(classes - 1) * times;
+        if (!count || memcmp(now, classes[count - 1].taps, sizeof now))
+            classes[count++] = (ob_class){{now[0], now[1]}, {place, place}};
+        classes[count - 1].places[1] = place + 1;
+        class_of[place] = (int32_t)(count - 1) * times;
     }
-    return classes;
+    return count;
 }
 
 /* sums (taps_y, taps_x, 8): of each tap's weights, of 8 channels. Afterwards of all taps up to it, in both axes. */
@@ -40,7 +42,7 @@ static void fill_base(const ob_preparation *s, int64_t channel) {
     static const uint32_t zeros[8];
     const ob_conv2d_plan *p = &s->plan;
     uint32_t (*sums)[8] = (uint32_t (*)[8])(void *)(s->work + p->sums) + channel / 8 * p->taps;
-    int32_t (*in_y)[2] = (void *)(s->work + p->taps_y), (*in_x)[2] = (void *)(s->work + p->taps_x);
+    const ob_class *in_y = s->job.inside_y, *in_x = s->job.inside_x;
     uint32_t *base = (uint32_t *)(void *)(s->work + p->base) + channel;
     if (p->counted) add_up(sums, p->y.kernel, p->x.kernel);
     const uint32_t nothing = p->nothing, outside = p->outside, of_all = p->all + outside;
@@ -49,7 +51,7 @@ static void fill_base(const ob_preparation *s, int64_t channel) {
         for (int64_t b = 0; b < p->x.classes; b++, base += p->base_step) {
             const uint32_t *corner[4]; /* the sum over the taps inside is corner 3 - 2 - 1 + 0 */
             for (int i = 0; i < 4; i++) {
-                const int64_t y = in_y[a][i / 2], x = in_x[b][i % 2];
+                const int64_t y = in_y[a].taps[i / 2], x = in_x[b].taps[i % 2];
                 corner[i] = p->counted && y && x ? sums[(y - 1) * p->x.kernel + x - 1] : zeros;
             }
             uint32_t now[8]; /* of its own: a compiler that must think that base is a sum takes one at a time */
@@ -173,7 +175,7 @@ static void prepare_task(void *data, int64_t index) {
 }
 
 void ob_conv2d_share_out(ob_preparation *s, ob_grain grain) {
-    s->table_tasks = ob_parts(s->job.dense.n, 64);
+    s->table_tasks = s->plan.leaves_out ? 0 : ob_parts(s->job.dense.n, 64);
     s->copy_tasks = 0;
     if (!s->plan.padded) return;
     s->copy_rows = ob_most(COPY_BYTES / grain / (s->plan.picture_bytes / all_rows(s)), 1);
@@ -182,9 +184,11 @@ void ob_conv2d_share_out(ob_preparation *s, ob_grain grain) {
 
 void ob_conv2d_small_tables(ob_preparation *s) {
     ob_conv2d_plan *p = &s->plan;
-    void *taps_y = s->work + p->taps_y, *taps_x = s->work + p->taps_x;
-    p->x.classes = find_classes(&p->x, 1, (void *)(s->work + p->class_x), taps_x);
-    p->y.classes = find_classes(&p->y, (int32_t)p->x.classes, (void *)(s->work + p->class_y), taps_y);
+    ob_class *inside_y = (void *)(s->work + p->inside_y), *inside_x = (void *)(s->work + p->inside_x);
+    p->x.classes = find_classes(&p->x, 1, (void *)(s->work + p->class_x), inside_x);
+    p->y.classes = find_classes(&p->y, (int32_t)p->x.classes, (void *)(s->work + p->class_y), inside_y);
+    s->job.classes_y = p->y.classes, s->job.classes_x = p->x.classes;
+    if (p->leaves_out) return;
     if (p->plain) place_steps(s);
     if (p->counted) memset(s->work + p->zeros, 0, (size_t)p->slots * 8);
 }

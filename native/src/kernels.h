@@ -38,10 +38,15 @@ typedef struct ob_dense_part {
     int64_t row, rows, channel, channels;
 } ob_dense_part;
 
+/* Output places [places[0], places[1]) of one axis: taps [taps[0], taps[1]) of their windows are inside the picture. */
+typedef struct ob_class {
+    int32_t taps[2];
+    int64_t places[2];
+} ob_class;
+
 /* A convolution after its checks. Its rows are output pixels: pixel (b, oy, ox) is row (b * out_height + oy) *
- * out_width
- * + ox. Its window starts at dense.x + b * image_bytes + oy * stride_y + ox * stride_x in the padded picture; all
- * windows have their parts at the same distances from their start. Then y = factor * (the kernel's sum) +
+ * out_width + ox. Its window starts at dense.x + b * image_bytes + oy * stride_y + ox * stride_x in the padded picture;
+ * all windows have their parts at the same distances from their start. Then y = factor * (the kernel's sum) +
  * base[(class_y[oy] + class_x[ox]) * base_step + channel] where the kernel's sum is popcount(x ^ w) or the sum of p *
  * w, with zeros outside of the picture. */
 typedef struct ob_conv2d_job {
@@ -60,6 +65,11 @@ typedef struct ob_conv2d_job {
     const int32_t *class_y, *class_x; /* class_y is multiplied by the number of horizontal classes */
     int64_t base_step;
     int32_t factor;
+    /* leaves_out: dense.x is the first window's place in a picture without padding, and the kernel's sum is over the
+     * taps inside the picture alone, to be taken from their channels; there are no bases. */
+    int leaves_out;
+    int64_t classes_y, classes_x;
+    const ob_class *inside_y, *inside_x;
 } ob_conv2d_job;
 
 typedef struct ob_max_pool2d_job {

@@ -69,6 +69,7 @@ static ob_conv2d_call conv_call(const ob_epilogue *epilogue) {
                             .padding = {1, 1, 1, 1},
                             .dilation = {1, 1},
                             .groups = 1,
+                            .pad_value = -1, /* which every kernel prepares for */
                             .multiplier = 2,
                             .offset = -255,
                             .x = words,

@@ -1,13 +1,14 @@
 /* conv2d_avx512vpopcnt.c: y = base - 2 * popcount(x ^ w), 512 bits at a time.
  *
- * The tiles are those of dense_avx512vpopcnt.c: lanes are output channels, a line of the weights meets one word of each
- * of 6 windows. The words of a window are not neighbours, but those of every window stand at the same distances from
- * its start: a tile keeps 6 addresses and loads the next distance. The epilogue adds a base per window and channel in
- * place of k. Cost of 512 MAC: vpxorq + vpopcntq + vpaddq = 3 vector operations. Limit:  Intel, two 512-bit ports,
- * popcount on one of them: 341 MAC/cycle. Zen 5, four 512-bit pipes, popcount on two of them: 683 MAC/cycle.
- * Bottleneck: those three operations; in short windows (c = 64) also the epilogue, some 10 operations for 16 sums.
- * The dense kernel's form of two words at once would save a sixth, but needs windows written as running exclusive ors:
- * about 1 cycle per word, where it saves 0.4 per 32 channels. Parts of one picture have 64 channels or few more.
+ * A window is a row of a product whose words are not neighbours, but stand at the same distances from its start as
+ * those of every window. Cost and limit are those of avx512vpopcnt/product.c: 3 vector operations for 512 MAC.
+ *
+ * Where padding counts as 0 and the job says so, padded taps are left out: windows are sorted by the taps that they
+ * have inside the picture (nine classes for 3x3, padding 1), and those of one class are multiplied as rows of one
+ * product. So no bases are needed, nor zeros around the picture, and a picture of 7x7 takes 361 of 441 taps.
+ *
+ * The dense kernel's form of two words at once would save a sixth, but needs windows and weights written as running
+ * exclusive ors: about 1 cycle per word, where it saves 0.4 per 32 channels.
  *
  * Groups that are not whole words, or whose outputs are no multiple of 16, go line by line: each lane has its own word
  * of the window (one broadcast if all lanes share it, else a gather) and a mask. 5 operations for 8 lanes, most of
@@ -15,111 +16,78 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 
+#include "../avx512vpopcnt/product.h"
 #include "../epilogue/epilogue_avx2.h"
-#include "../epilogue/epilogue_avx512.h"
 #include "lanes.h"
 #include "window.h"
 
 OB_TARGET_BEGIN(OB_TARGET_AVX512VPOPCNT)
 
-enum { ROWS = 6, LINES = 4, LANE_ROWS = 4 };
+enum {
+    LISTED = 256, /* windows that are multiplied at once */
+    LANE_ROWS = 4,
+};
 
 /* ---- plain ---- */
 
-/* One word of a tile: every window's word against every line. */
-OB_INLINE void step(__m512i differ_u64x8[ROWS][LINES], const unsigned char *const x[ROWS], int64_t x_at,
-                    const unsigned char *const w[LINES], int64_t w_at, const int rows, const int lines) {
-    __m512i w_u64x8[LINES];
-    OB_UNROLL
-    for (int g = 0; g < lines; g++) w_u64x8[g] = _mm512_loadu_si512(w[g] + w_at);
-    OB_UNROLL
-    for (int r = 0; r < rows; r++) {
-        const __m512i x_u64x8 = _mm512_set1_epi64((int64_t)ob_load_u64(x[r] + x_at));
-        OB_UNROLL
-        for (int g = 0; g < lines; g++) {
-            const __m512i d_u64x8 = _mm512_popcnt_epi64(_mm512_xor_si512(x_u64x8, w_u64x8[g]));
-            differ_u64x8[r][g] = _mm512_add_epi64(differ_u64x8[r][g], d_u64x8);
-            OB_IN_ORDER(differ_u64x8[r][g]);
-        }
+/* The words of taps [y[0], y[1]) x [x[0], x[1]), of the group that starts group_bytes behind a pixel's start. */
+static ob_product_words words_of(const ob_conv2d_job *job, int64_t group_bytes, const int32_t y[2],
+                                 const int32_t x[2]) {
+    const int64_t down = y[1] - y[0], across = x[1] - x[0], slots = job->slots;
+    const int together = job->tap_x == 8 * slots; /* neighbouring taps have neighbouring words */
+    const int64_t words = !down ? 0 : together ? across * slots : across ? slots : 0, runs = together ? 1 : across;
+    const int64_t x_row = (runs - 1) * job->tap_x + 8 * words, w_row = (runs - 1) * 64 * slots + 64 * words;
+    return (ob_product_words){
+        .x_at = group_bytes + y[0] * job->tap_y + x[0] * job->tap_x,
+        .w_at = (y[0] * job->taps_x + x[0]) * slots * 64,
+        .words = words,
+        .runs = {down, runs},
+        .x_gap = {job->tap_x - 8 * slots, job->tap_y - x_row},
+        .w_gap = {0, job->taps_x * slots * 64 - w_row},
+    };
+}
+
+/* Windows of one class, all channels of the part. */
+static void multiply(const ob_conv2d_job *job, const ob_dense_part *part, const ob_product_row *rows, int64_t count,
+                     const int32_t taps_y[2], const int32_t taps_x[2]) {
+    const int64_t part_end = part->channel + part->channels;
+    const int64_t k = (int64_t)(taps_y[1] - taps_y[0]) * (taps_x[1] - taps_x[0]) * job->group_c;
+    for (int64_t channel = part->channel; channel < part_end && count;) {
+        const int64_t group = channel / job->group_n, group_end = (group + 1) * job->group_n;
+        const int64_t end = group_end < part_end ? group_end : part_end;
+        const ob_product_words words = words_of(job, group * job->group_c / 8, taps_y, taps_x);
+        ob_product_avx512vpopcnt(&job->dense, rows, count, &words, k, channel, end);
+        channel = end;
     }
 }
 
-/* `count` tiles of rows x 8 * lines channels below each other, from `window` on, which moves along; lines is even. A
- * line past n repeats the last one and is not stored. */
-OB_INLINE void panel(const ob_conv2d_job *job, ob_window *window, int64_t row, int64_t count, int64_t channel,
-                     const int rows, const int lines) {
-    const __m512i low_i32x16 = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
-    const ob_dense_job *dense = &job->dense;
-    const int64_t group_bytes = channel / job->group_n * job->group_c / 8; /* whole words, or there is one group */
-    const unsigned char *w[LINES];
-    ob_finish_avx512 finish[LINES / 2];
-    OB_UNROLL
-    for (int g = 0; g < lines; g++) w[g] = ob_group(dense, channel + 8 * g < dense->n ? channel + 8 * g : dense->n - 1);
-    OB_UNROLL
-    for (int g = 0; g < lines; g += 2) finish[g / 2] = ob_finish_load_avx512(dense, channel + 8 * g);
-    for (; count > 0; count--, row += rows) {
-        __m512i differ_u64x8[ROWS][LINES];
-        const unsigned char *x[ROWS];
-        const int32_t *base[ROWS];
-        OB_UNROLL
-        for (int r = 0; r < rows; r++) {
-            x[r] = window->x + group_bytes;
-            base[r] = ob_window_base(job, window) + channel;
-            ob_window_next(job, window);
-            OB_UNROLL
-            for (int g = 0; g < lines; g++) differ_u64x8[r][g] = _mm512_setzero_si512();
-        }
-        OB_NO_UNROLL
-        for (int64_t i = 0; i < job->step_count; i++) step(differ_u64x8, x, job->steps[i], w, 64 * i, rows, lines);
-        OB_UNROLL
-        for (int r = 0; r < rows; r++) {
-            OB_UNROLL
-            for (int g = 0; g < lines; g += 2) {
-                const __m512i a_u64x8 = differ_u64x8[r][g], b_u64x8 = differ_u64x8[r][g + 1];
-                const __m512i sum_i32x16 = _mm512_permutex2var_epi32(a_u64x8, low_i32x16, b_u64x8);
-                const __m512i base_i32x16 = _mm512_loadu_si512(base[r] + 8 * g);
-                const __m512i y_i32x16 = _mm512_sub_epi32(base_i32x16, _mm512_slli_epi32(sum_i32x16, 1));
-                ob_store_avx512(dense, &finish[g / 2], row + r, channel + 8 * g, y_i32x16);
-            }
+/* The part's windows in the places of two classes, with these taps. */
+static void multiply_class(const ob_conv2d_job *job, const ob_dense_part *part, const ob_class *y, const ob_class *x) {
+    const int64_t width = job->out_width, height = job->out_height, part_end = part->row + part->rows;
+    ob_product_row rows[LISTED];
+    int64_t count = 0;
+    for (int64_t line = part->row / width; line * width < part_end; line++) {
+        const int64_t oy = line % height, first = line * width + x->places[0], past = line * width + x->places[1];
+        if (oy < y->places[0] || oy >= y->places[1]) continue;
+        const unsigned char *const image = job->dense.x + line / height * job->image_bytes + oy * job->stride_y;
+        const int64_t end = past < part_end ? past : part_end;
+        for (int64_t row = first > part->row ? first : part->row; row < end; row++) {
+            const int64_t ox = row - line * width;
+            const int32_t *const base =
+                job->leaves_out ? NULL : job->base + (job->class_y[oy] + job->class_x[ox]) * job->base_step;
+            if (count == LISTED) multiply(job, part, rows, count, y->taps, x->taps), count = 0;
+            rows[count++] = (ob_product_row){image + ox * job->stride_x, base, row};
         }
     }
+    multiply(job, part, rows, count, y->taps, x->taps);
 }
-
-/* One function per tile, or the compiler would mix their registers. */
-typedef void panel_function(const ob_conv2d_job *job, ob_window *window, int64_t row, int64_t count, int64_t channel);
-#define OB_PANEL(rows, lines)                                                                                   \
-    static __attribute__((noinline)) void panel_##rows##x##lines(const ob_conv2d_job *job, ob_window *window,   \
-                                                                 int64_t row, int64_t count, int64_t channel) { \
-        panel(job, window, row, count, channel, rows, lines);                                                   \
-    }
-OB_PANEL(1, 4)
-OB_PANEL(2, 4)
-OB_PANEL(3, 4)
-OB_PANEL(4, 4)
-OB_PANEL(5, 4)
-OB_PANEL(6, 4)
-OB_PANEL(1, 2)
-OB_PANEL(2, 2)
-OB_PANEL(3, 2)
-OB_PANEL(4, 2)
-OB_PANEL(5, 2)
-OB_PANEL(6, 2)
-
-static panel_function *const wide[ROWS + 1] = {0, panel_1x4, panel_2x4, panel_3x4, panel_4x4, panel_5x4, panel_6x4};
-static panel_function *const narrow[ROWS + 1] = {0, panel_1x2, panel_2x2, panel_3x2, panel_4x2, panel_5x2, panel_6x2};
 
 static void plain(const ob_conv2d_job *job, const ob_dense_part *part) {
-    const int64_t end = part->channel + part->channels, tiles = (part->rows + ROWS - 1) / ROWS;
-    const int64_t height = part->rows / tiles, higher = part->rows % tiles; /* tiles of height + 1, then of height */
-    for (int64_t channel = part->channel; channel < end;) {
-        const int64_t group_end = (channel / job->group_n + 1) * job->group_n;
-        const int64_t left = (group_end < end ? group_end : end) - channel;
-        panel_function *const *const table = left > 8 * LINES / 2 ? wide : narrow;
-        ob_window window = ob_window_at(job, part->row);
-        if (higher) table[height + 1](job, &window, part->row, higher, channel);
-        table[height](job, &window, part->row + higher * (height + 1), tiles - higher, channel);
-        channel += left < 8 * LINES ? left : 8 * LINES;
-    }
+    const ob_class y = {{0, (int32_t)job->taps_y}, {0, job->out_height}},
+                   x = {{0, (int32_t)job->taps_x}, {0, job->out_width}};
+    if (!job->leaves_out) multiply_class(job, part, &y, &x);
+    for (int64_t a = 0; job->leaves_out && a < job->classes_y; a++)
+        for (int64_t b = 0; b < job->classes_x; b++) multiply_class(job, part, &job->inside_y[a], &job->inside_x[b]);
 }
 
 /* ---- lane by lane ---- */
