@@ -26,6 +26,7 @@ ARITHMETICS = {
     "floats": ArithmeticOptions(forward="float"),
     "bits": ArithmeticOptions(forward="bits"),
     "bits, bfloat16 backward": ArithmeticOptions(forward="bits", backward="bfloat16"),
+    "bits, int8 backward": ArithmeticOptions(forward="bits", backward="int8"),
 }
 
 

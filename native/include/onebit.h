@@ -235,6 +235,36 @@ typedef struct ob_max_pool2d_call {
 OB_API ob_status ob_max_pool2d_output(const ob_max_pool2d_call *call, int64_t out[2]);
 OB_API ob_status ob_max_pool2d(const ob_max_pool2d_call *call);
 
+/* ---- gradients -------------------------------------------------------------------------------------------------- */
+/* Both gradients of y = conv2d(pad(sign(x)), sign(w)) from the upstream gradient g of y, by sums of whole numbers. A
+ * value of g stands for step * q, q from -127 to 127, with one step for all terms of a sum:
+ *   for x   step = max |g| of the picture / 127          for w   step = max |g| of the channel / 127
+ *   q = rint(g * (127 / max)), ties to even              if stochastic is 0
+ *   q = min(floor(g * (127 / max) + u), 127)             else; u in [0, 1) is a hash of seed and the value's number
+ *   x_gradient = step * sum of q * sign(w)               w_gradient = step * sum of q * sign(x)
+ * The sums are exact; each is rounded once to float, then multiplied. A gradient is 0 where |value| <= 1 does not hold,
+ * if values are given. q is 0 where max is below 1e-30; where it is infinite or NaN so is what it reaches, or NaN.
+ * Sizes as for ob_conv2d, groups 1; kernel * n and batch * out_height * out_width are at most 2^23, else
+ * OB_ERROR_SIZE. A linear layer is a picture of one place for each row. Every pointer is aligned for its type. */
+typedef struct ob_sign_gradients_call {
+    int64_t batch, height, width, c, n;
+    int32_t kernel[2], stride[2], padding[4], dilation[2], pad_value;
+    int32_t stochastic;
+    uint32_t seed;
+    const float *upstream;            /* (batch, out_height, out_width, n) */
+    const void *x;                    /* (batch, height, width, ceil(c / 64)) words */
+    const void *w;                    /* (n, kernel[0], kernel[1], ceil(c / 64)) words */
+    const float *x_window, *w_window; /* the values, shaped like the gradients; NULL: every gradient passes */
+    float *x_gradient;                /* (batch, height, width, c); NULL: not wanted */
+    float *w_gradient;                /* (n, kernel[0], kernel[1], c); NULL: not wanted */
+    void *workspace;
+    size_t workspace_bytes; /* at least what ob_sign_gradients_workspace says */
+    const ob_executor *executor;
+} ob_sign_gradients_call;
+/* Bytes of workspace, from everything but the pointers to values; 0 for a call that is refused. */
+OB_API size_t ob_sign_gradients_workspace(const ob_sign_gradients_call *call);
+OB_API ob_status ob_sign_gradients(const ob_sign_gradients_call *call);
+
 /* ---- front doors ---------------------------------------------------------------------------------------------- */
 /* Registers the CPU kernels of the torch operators onebit::* through the C shim of the torch that is loaded in this
  * process; the schemas must be defined already. OB_ERROR_TORCH leaves nothing registered: use the ctypes fallback. */

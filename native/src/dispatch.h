@@ -13,6 +13,11 @@ typedef enum ob_op {
     OB_OP_conv2d_u8,
     OB_OP_float_steps,
     OB_OP_max_pool2d,
+    OB_OP_gradient_maxima,
+    OB_OP_gradient_bytes,
+    OB_OP_sign_panel,
+    OB_OP_gradient_x,
+    OB_OP_gradient_w,
     OB_OP_COUNT
 } ob_op;
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "onebit.h"
+#include "sign_gradients/jobs.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "bytes of a row of bits are addressed one by one");
 

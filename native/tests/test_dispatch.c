@@ -45,6 +45,27 @@ uint32_t ob_cpu(void) {
     void ob_max_pool2d_##isa(const ob_max_pool2d_job *job, int64_t row, int64_t rows) { \
         (void)job, (void)row, (void)rows;                                               \
     }
+#define STUB_gradient_maxima(isa)                                                                       \
+    void ob_gradient_maxima_##isa(const float *g, int64_t rows, int64_t n, int32_t *all, int32_t *of) { \
+        (void)g, (void)rows, (void)n, (void)all, (void)of;                                              \
+    }
+#define STUB_gradient_bytes(isa)                                                                                 \
+    void ob_gradient_bytes_##isa(const ob_gradient_bytes_job *job, int64_t quad, int64_t quads, int32_t *sums) { \
+        (void)job, (void)quad, (void)quads, (void)sums;                                                          \
+    }
+#define STUB_sign_panel(isa)                                                                              \
+    void ob_sign_panel_##isa(const unsigned char *const *words, int64_t quads, const signed char fill[3], \
+                             unsigned char *panel) {                                                      \
+        (void)words, (void)quads, (void)fill, (void)panel;                                                \
+    }
+#define STUB_gradient_x(isa)                                               \
+    void ob_gradient_x_##isa(const ob_gradient_x_job *job, int64_t rows) { \
+        (void)job, (void)rows;                                             \
+    }
+#define STUB_gradient_w(isa)                                 \
+    void ob_gradient_w_##isa(const ob_gradient_w_job *job) { \
+        (void)job;                                           \
+    }
 #define OB_KERNEL(op, isa, needs) STUB_##op(isa)
 #include "kernels.def"
 

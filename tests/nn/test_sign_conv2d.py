@@ -22,7 +22,9 @@ FORMS = [
 @pytest.mark.filterwarnings("ignore:Using padding='same':UserWarning")
 def test_on_bits_output_and_gradients_are_the_same(form, memory, reals, assert_same):
     layer = BinaryConv2d(6, 10, **BOTH, **form).to(memory_format=memory)
-    assert_same(layer, reals(3, 6, 7, 9).to(memory_format=memory))
+    x = reals(3, 6, 7, 9).to(memory_format=memory)
+    assert_same(layer, x)
+    assert_same(layer, x, torch.int8)
 
 
 def test_bfloat16_rounds_upstream_gradients_and_nothing_else(reals, assert_same):
@@ -54,9 +56,26 @@ def test_the_forward_pass_runs_the_native_kernel():
     assert native.ran("conv2d") == native.conv2d_choice((5, 5), 64, 64, (3, 3)).isa
 
 
-def test_a_frozen_operand_gets_no_gradient(reals):
+def test_int8_rounds_upstream_gradients_by_steps_of_their_pictures_and_channels(reals):
+    layer = BinaryConv2d(6, 10, 3, padding=1, **BOTH)
+    twin = copy.deepcopy(layer)
+    use_bits(twin, torch.int8)
+    x, upstream = reals(3, 6, 7, 9), torch.randn(3, 10, 7, 9, generator=torch.Generator().manual_seed(2))
+    leaf = x.clone().requires_grad_()
+    twin(leaf).backward(upstream)
+    for found, dims in ((leaf.grad, (1, 2, 3)), (twin.weight.grad, (0, 2, 3))):
+        step = upstream.abs().amax(dims, keepdim=True) / 127
+        other = x.clone().requires_grad_()
+        layer.zero_grad()
+        layer(other).backward((upstream / step).round() * step)
+        expected = other.grad if found is leaf.grad else layer.weight.grad
+        torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize("backward", [torch.float32, torch.int8])
+def test_a_frozen_operand_gets_no_gradient(backward, reals):
     layer = BinaryConv2d(6, 10, 3, **BOTH)
-    use_bits(layer)
+    use_bits(layer, backward)
     x = reals(1, 6, 5, 5).requires_grad_()
     layer.weight.requires_grad_(False)
     layer(x).sum().backward()

@@ -9,13 +9,14 @@ BOTH = {"input_quantizer": "sign", "weight_quantizer": "sign"}
 
 @pytest.mark.parametrize("shape", [(5, 70), (70,), (2, 3, 70)])
 @pytest.mark.parametrize("bias", [True, False])
-@pytest.mark.parametrize("backward", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("backward", [torch.float32, torch.bfloat16, torch.int8])
 def test_on_bits_output_and_gradients_are_the_same(shape, bias, backward, reals, assert_same):
     assert_same(BinaryLinear(70, 33, bias, **BOTH), reals(*shape), backward)
 
 
-def test_an_empty_batch_passes(assert_same):
-    assert_same(BinaryLinear(70, 33, **BOTH), torch.zeros(0, 70))
+@pytest.mark.parametrize("backward", [torch.float32, torch.int8])
+def test_an_empty_batch_passes(backward, assert_same):
+    assert_same(BinaryLinear(70, 33, **BOTH), torch.zeros(0, 70), backward)
 
 
 class Narrow(Quantizer):

@@ -6,7 +6,7 @@ import torch
 from torch import nn as torch_nn
 
 from onebit._errors import OptionError
-from onebit.nn import BinaryLinear, use_bits
+from onebit.nn import BinaryConv2d, BinaryLinear, use_bits
 from onebit.quantizers import checked
 
 BOTH = {"input_quantizer": "sign", "weight_quantizer": "sign"}
@@ -20,6 +20,12 @@ def test_only_layers_between_two_signs_are_chosen():
     assert model[1].bits_backward is None
     with pytest.raises(OptionError, match=r"backward is torch.float16"):
         use_bits(model, torch.float16)
+
+
+def test_a_convolution_of_several_groups_goes_back_in_float32_where_int8_is_asked_for():
+    model = torch_nn.Sequential(BinaryConv2d(8, 8, 3, **BOTH), BinaryConv2d(8, 8, 3, groups=2, **BOTH))
+    assert use_bits(model, torch.int8) == ["0", "1"]
+    assert [layer.bits_backward for layer in model] == [torch.int8, torch.float32]
 
 
 def test_float64_autocast_and_checked_go_over_floats():

@@ -25,6 +25,13 @@ def test_it_says_what_runs():
     model = network()
     said = set_arithmetic(model, ArithmeticOptions(backward="bfloat16"), CPU)
     assert said == "forward on bits in 2 of 3 binary layers, their gradients in bfloat16"
+    said = set_arithmetic(model, ArithmeticOptions(backward="int8"), CPU)
+    assert said.endswith("2 of 3 binary layers, their gradients in int8")
+    model.append(BinaryConv2d(8, 8, 3, groups=2, input_quantizer="sign"))
+    said = set_arithmetic(model, ArithmeticOptions(backward="int8"), CPU)
+    assert said.endswith("3 of 4 binary layers, their gradients in int8 (2) and float32 (1)")
+    model = network()
+    set_arithmetic(model, ArithmeticOptions(backward="bfloat16"), CPU)
     assert [layer.bits_backward for layer in model if hasattr(layer, "bits_backward")] == [None, *[torch.bfloat16] * 2]
     assert model[1].weight.is_contiguous(memory_format=torch.channels_last)
     assert "as the recipe says" in set_arithmetic(model, ArithmeticOptions(forward="float"), CPU)

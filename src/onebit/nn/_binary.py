@@ -13,7 +13,7 @@ class BinaryLayer(nn.Module):
     """Mixin in front of a torch layer that has a `weight`; every binary layer is an instance of it.
 
     input_quantizer, weight_quantizer: None, a name of `onebit.quantizers.names()`, or an instance.
-    bits_backward: the dtype of the backward pass if the forward pass multiplies bits (see `use_bits`), else None.
+    bits_backward: what the backward pass multiplies if the forward pass multiplies bits (see `use_bits`), else None.
     """
 
     weight: Tensor
@@ -52,12 +52,12 @@ class BinaryLayer(nn.Module):
         on_cpu = x.device.type == self.weight.device.type == "cpu"
         return on_cpu and x.dtype == self.weight.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
 
-    def _sign_operands(self, x: Tensor) -> tuple[Tensor, Tensor, list[bool], bool]:
-        """A product's operands, its windows and whether it goes back in half: a plain Sign is left to the product."""
+    def _sign_operands(self, x: Tensor) -> tuple[Tensor, Tensor, list[bool], str]:
+        """A product's operands, its windows and how it goes back: a plain Sign is left to the product."""
         x_sign, weight_sign = type(self.input_quantizer) is Sign, type(self.weight_quantizer) is Sign
         left = x if x_sign else self.binary_input(x)
         right = self.weight if weight_sign else self.binary_weight()
-        return left, right, [x_sign, weight_sign], self.bits_backward == torch.bfloat16
+        return left, right, [x_sign, weight_sign], str(self.bits_backward).removeprefix("torch.")
 
     def _check_dtype(self, x: Tensor) -> None:
         if x.dtype == self.weight.dtype:

@@ -65,7 +65,7 @@ class BinaryConv2d(BinaryLayer, nn.Conv2d):
         left, right, top, bottom = self._sides()
         xb, wb, *how = self._sign_operands(x)
         geometry = (self.stride, [top, bottom, left, right], self.dilation, self.groups, self.pad_value)
-        y: Tensor = torch.ops.onebit.sign_conv2d(xb, wb, *geometry, *how)
+        y: Tensor = torch.ops.onebit.sign_conv2d(xb, wb, *geometry, *how)[0]
         return y if self.bias is None else y + self.bias[:, None, None]
 
     def _sides(self) -> list[int]:

@@ -64,7 +64,7 @@ class BinaryConv1d(BinaryLayer, nn.Conv1d):
     def _bits(self, x: Tensor) -> Tensor:
         xb, wb, *how = self._sign_operands(x)
         geometry = ((1, *self.stride), [0, 0, *self._sides()], (1, *self.dilation), self.groups, self.pad_value)
-        y: Tensor = torch.ops.onebit.sign_conv2d(xb.unsqueeze(2), wb.unsqueeze(2), *geometry, *how)
+        y: Tensor = torch.ops.onebit.sign_conv2d(xb.unsqueeze(2), wb.unsqueeze(2), *geometry, *how)[0]
         return y.squeeze(2) if self.bias is None else y.squeeze(2) + self.bias[:, None]
 
     def _sides(self) -> list[int]:

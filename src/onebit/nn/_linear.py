@@ -44,7 +44,7 @@ class BinaryLinear(BinaryLayer, nn.Linear):
         """(..., in_features) -> (..., out_features)."""
         self._check(x)
         if self._multiplies_bits(x):
-            y: Tensor = torch.ops.onebit.sign_linear(*self._sign_operands(x))
+            y: Tensor = torch.ops.onebit.sign_linear(*self._sign_operands(x))[0]
             return y if self.bias is None else y + self.bias
         xb = self.binary_input(x)  # (..., in_features)
         wb = self.binary_weight()  # (out_features, in_features)

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from onebit.nn._sign_products import backward_dtype, plain, signs_in, through
+from onebit.nn._sign_products import NEAREST, backward_dtype, plain, signs_in, through
 
 _NHWC, _NCHW = (0, 2, 3, 1), (0, 3, 1, 2)
+Gradients = tuple[Tensor | None, Tensor | None]
 
 
 @torch.library.custom_op("onebit::sign_conv2d", mutates_args=(), device_types="cpu")
@@ -23,19 +24,20 @@ def sign_conv2d(
     groups: int,
     pad_value: int,
     windows: list[bool],  # noqa: ARG001
-    half: bool,  # noqa: ARG001
-) -> Tensor:
+    backward: str,  # noqa: ARG001
+) -> tuple[Tensor, Tensor, Tensor]:
     """y = conv2d(pad(sign(x)), sign(weight)) for float32 x (N, C, H, W) and weight (n, C / groups, kh, kw).
 
-    padding: top, bottom, left, right; pad_value: 0, +1 or -1. windows, half: as in `sign_linear`.
-    Returns float32 (N, n, H', W'), channels last in memory; an x that is so too is not copied.
+    padding: top, bottom, left, right; pad_value: 0, +1 or -1. windows, backward: as in `sign_linear`; "int8" is for
+    one group. Returns float32 (N, n, H', W'), channels last in memory, and both operands packed along their channels;
+    an x that is channels last too is not copied.
     """
     n, c, kernel = weight.shape[0], x.shape[1], list(weight.shape[2:])
     words, rows = (torch.ops.onebit.pack(operand.permute(_NHWC)) for operand in (x, weight))
     handle = torch.ops.onebit.pack_conv_weights(rows, c, groups, kernel)
     sizes = (n, c, kernel, stride, padding, dilation, groups, pad_value)
     y: Tensor = torch.ops.onebit.conv2d_float(words, handle, *sizes, *plain(n))
-    return y.permute(_NCHW)
+    return y.permute(_NCHW), words, rows
 
 
 @sign_conv2d.register_fake
@@ -48,27 +50,43 @@ def _(
     groups: int,  # noqa: ARG001
     pad_value: int,  # noqa: ARG001
     windows: list[bool],  # noqa: ARG001
-    half: bool,  # noqa: ARG001
-) -> Tensor:
+    backward: str,  # noqa: ARG001
+) -> tuple[Tensor, Tensor, Tensor]:
     height, width = (
         (x.shape[2 + i] + padding[2 * i] + padding[2 * i + 1] - dilation[i] * (weight.shape[2 + i] - 1) - 1)
         // stride[i]
         + 1
         for i in range(2)
     )
-    return x.new_empty((x.shape[0], height, width, weight.shape[0])).permute(_NCHW)
+    words, rows = (torch.ops.onebit.pack(operand.permute(_NHWC)) for operand in (x, weight))
+    return x.new_empty((x.shape[0], height, width, weight.shape[0])).permute(_NCHW), words, rows
 
 
-def _remember(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:  # noqa: ARG001
-    x, weight, ctx.stride, ctx.padding, ctx.dilation, ctx.groups, ctx.pad_value, ctx.windows, ctx.half = inputs
-    ctx.save_for_backward(x, weight)
+def _remember(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor, Tensor]) -> None:
+    x, weight, ctx.stride, ctx.padding, ctx.dilation, ctx.groups, ctx.pad_value, ctx.windows, ctx.how = inputs
+    ctx.save_for_backward(x, weight, *output[1:])
+    ctx.mark_non_differentiable(*output[1:])
 
 
-def _backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
-    x, weight = ctx.saved_tensors
-    dtype = backward_dtype(ctx.half)
+def _backward(ctx: Any, upstream: Tensor, *_: Any) -> tuple[Tensor | None, ...]:
+    return *(_of_bytes(ctx, upstream) if ctx.how == "int8" else _of_floats(ctx, upstream)), *[None] * 7
+
+
+def _of_bytes(ctx: Any, upstream: Tensor) -> Gradients:
+    x, weight, words, rows = ctx.saved_tensors
+    values = (operand.permute(_NHWC) for operand in (upstream, x, weight))
+    geometry, wanted = (ctx.stride, ctx.padding, ctx.dilation, ctx.pad_value), ctx.needs_input_grad[:2]
+    found = torch.ops.onebit.sign_gradients(*values, words, rows, *geometry, ctx.windows, wanted, NEAREST)
+    gx, gw = (g.permute(_NCHW) if want else None for g, want in zip(found, wanted, strict=True))
+    return gx, gw
+
+
+def _of_floats(ctx: Any, upstream: Tensor) -> Gradients:
+    x, weight, words, rows = ctx.saved_tensors
+    dtype = backward_dtype(ctx.how)
     top, bottom, left, right = ctx.padding
-    xs, ws = (signs_in(dtype, operand.permute(_NHWC)).permute(_NCHW) for operand in (x, weight))
+    operands = ((words, x), (rows, weight))
+    xs, ws = (signs_in(dtype, bits, values.permute(_NHWC)).permute(_NCHW) for bits, values in operands)
     sides = [top, left]
     explicit = ctx.pad_value != 0 or top != bottom or left != right  # torch's own padding is symmetric, and of zeros
     if explicit:
@@ -82,7 +100,7 @@ def _backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
         gx = gx[:, :, top : top + x.shape[2], left : left + x.shape[3]]
     gx = through(gx, x, ctx.windows[0]) if for_x else None
     gw = through(gw, weight, ctx.windows[1]) if for_weight else None
-    return gx, gw, *[None] * 7
+    return gx, gw
 
 
 sign_conv2d.register_autograd(_backward, setup_context=_remember)

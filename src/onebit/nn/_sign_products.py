@@ -3,6 +3,9 @@
 The operators of _sign_linear.py and _sign_conv2d.py take real tensors and take their signs themselves, so that a sign
 never exists as a float in the forward pass. The sums are whole numbers: the forward pass equals that of float32 signs
 bit for bit. Importing them loads libonebit; `use_bits` does so on demand, because training works without it.
+
+`backward` says what the backward pass multiplies: "float32" or "bfloat16", torch's products of floats, or "int8",
+whole numbers for upstream gradients (see `onebit.ops.sign_gradients`), for which the packed operands are kept.
 """
 
 from __future__ import annotations
@@ -14,6 +17,8 @@ from torch import Tensor
 
 import onebit.ops  # noqa: F401  registers torch.ops.onebit.*
 
+NEAREST = -1  # the rounding of `sign_gradients` without a random number: resuming and repeating need no state
+
 
 @lru_cache(maxsize=64)
 def plain(n: int) -> tuple[Tensor, Tensor]:
@@ -21,14 +26,14 @@ def plain(n: int) -> tuple[Tensor, Tensor]:
     return torch.ones(n), torch.zeros(n)
 
 
-def backward_dtype(half: bool) -> torch.dtype:
-    """What the backward pass multiplies in."""
-    return torch.bfloat16 if half else torch.float32
+def backward_dtype(backward: str) -> torch.dtype:
+    """The floats that a backward pass of floats multiplies."""
+    return torch.bfloat16 if backward == "bfloat16" else torch.float32
 
 
-def signs_in(dtype: torch.dtype, x: Tensor) -> Tensor:
-    """sign(x) in dtype, by way of bits: three times as fast on CPUs as comparing and converting."""
-    signs: Tensor = torch.ops.onebit.unpack(torch.ops.onebit.pack(x), x.shape[-1])
+def signs_in(dtype: torch.dtype, words: Tensor, x: Tensor) -> Tensor:
+    """sign(x) in dtype from its packed form: three times as fast on CPUs as comparing and converting."""
+    signs: Tensor = torch.ops.onebit.unpack(words, x.shape[-1])
     return signs.to(dtype)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import torch
 from torch import nn
 
@@ -26,9 +28,18 @@ def set_arithmetic(model: nn.Module, options: ArithmeticOptions, device: torch.d
     if options.forward == "auto" and device.type != "cpu":
         return f"forward on floats, on {device.type}"
     try:
-        chosen = use_bits(model, torch.bfloat16 if options.backward == "bfloat16" else torch.float32)
+        chosen = use_bits(model, getattr(torch, options.backward))
     except NativeError as error:
         if options.forward == "bits":
             raise
         return f"forward on floats: {str(error).split(';')[0]}"
-    return f"forward on bits in {len(chosen)} of {count} binary layers, their gradients in {options.backward}"
+    return f"forward on bits in {len(chosen)} of {count} binary layers, their gradients in {_gradients(model)}"
+
+
+def _gradients(model: nn.Module) -> str:
+    """What the layers on bits multiply in the backward pass; how many each where they differ."""
+    kinds = (layer.bits_backward for _, layer in binary_layers(model))
+    used = Counter(str(kind).removeprefix("torch.") for kind in kinds if kind is not None)
+    if len(used) < 2:
+        return next(iter(used), "float32")
+    return " and ".join(f"{kind} ({count})" for kind, count in sorted(used.items(), reverse=True))

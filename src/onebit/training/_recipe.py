@@ -105,14 +105,14 @@ class ArithmeticOptions:
 
     forward: "bits" multiplies packed signs, which gives the sums of float32 exactly, on a CPU; "float" multiplies
         floats; "auto" takes bits where there are any to take, and says what it took.
-    backward: the dtype in which layers on bits multiply gradients, see `onebit.nn.use_bits`.
+    backward: the numbers in which layers on bits multiply gradients, see `onebit.nn.use_bits`.
     autocast: "bfloat16" lets torch multiply floats in it while training (evaluation stays in float32). Signs are exact
         in it, their sums only up to 256. Layers are then not on bits.
     compile: let torch.compile make one program of the network; results differ from those without in the last digits.
     """
 
     forward: Literal["auto", "bits", "float"] = "auto"
-    backward: Literal["float32", "bfloat16"] = "float32"
+    backward: Literal["float32", "bfloat16", "int8"] = "float32"
     autocast: Literal["bfloat16", None] = None
     compile: bool = False
 

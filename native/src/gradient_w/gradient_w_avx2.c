@@ -1,0 +1,33 @@
+/* gradient_w_avx2.c: 4 channels n of w's gradient x 16 channels c, by product_avx2.h: rows are signed bytes of the
+ * gradient, the panel is x. */
+#if defined(__x86_64__)
+#include "../sign_gradients/product_scalar.h"
+#include "../target.h"
+
+OB_TARGET_BEGIN(OB_TARGET_AVX2)
+#include "../sign_gradients/product_avx2.h"
+
+static void tile(const ob_gradient_w_job *job, int64_t j, int part) {
+    const unsigned char *block = job->blocks + j / OB_BLOCK_CHANNELS * job->block_bytes + j % OB_BLOCK_CHANNELS * 4;
+    const unsigned char *const row[OB_PANEL_ROWS] = {block, block + 4, block + 8, block + 12};
+    __m256i sum[OB_PANEL_ROWS][2];
+    OB_UNROLL
+    for (int r = 0; r < OB_PANEL_ROWS; r++) sum[r][0] = sum[r][1] = _mm256_setzero_si256();
+    ob_add_quads(sum, job->panel + OB_PART_BYTES * part, row, job->quads, 4 * OB_BLOCK_CHANNELS, 0);
+    OB_UNROLL
+    for (int r = 0; r < OB_PANEL_ROWS; r++) {
+        int32_t y[16];
+        ob_spill(sum[r], y);
+        if (j + r >= job->n) break;
+        for (int64_t i = 0; i < 16 && 16 * part + i < job->channels; i++) ob_store_w(job, j + r, 16 * part + i, y[i]);
+    }
+}
+
+void ob_gradient_w_avx2(const ob_gradient_w_job *job) {
+    for (int64_t j = 0; j < job->n; j += OB_PANEL_ROWS)
+        for (int part = 0; part < OB_PARTS_OF_PANEL && 16 * part < job->channels; part++) tile(job, j, part);
+}
+
+OB_TARGET_END
+
+#endif

@@ -1,0 +1,64 @@
+/* jobs.h: what the kernels of ob_sign_gradients are given (see sign_gradients.c for the way of the numbers).
+ *
+ * A panel holds 64 channels c of x or w as bytes, [quads][64][4]: 4 neighbouring terms of the sums are one 32-bit lane,
+ * which is what vpdpbusd adds up. The other factor is bytes of the upstream gradient, 4 terms of a row at a time. */
+#ifndef ONEBIT_SIGN_GRADIENTS_JOBS_H
+#define ONEBIT_SIGN_GRADIENTS_JOBS_H
+
+#include <stdint.h>
+
+enum {
+    OB_PANEL_CHANNELS = 64,
+    OB_QUAD_BYTES = 4 * OB_PANEL_CHANNELS, /* of a panel: all its channels at 4 terms */
+    OB_PANEL_ROWS = 4,                     /* rows that a kernel multiplies a panel by at once */
+    OB_BLOCK_CHANNELS = 16,                /* channels n that stand together in bytes for w */
+};
+
+/* The gradient as bytes, twice. Pictures: q + 128 at padded places. Blocks: q as [blocks][quads][16][4]. */
+typedef struct ob_gradient_bytes_job {
+    const float *g; /* (positions, n) */
+    int64_t n, positions, picture_positions, width;
+    const float *by_picture, *by_channel; /* 127 / max or 0; by_channel: n rounded up to 16, with zeros */
+    unsigned char *pictures;              /* NULL: not wanted */
+    int64_t picture_bytes, row_bytes, place_bytes;
+    unsigned char *blocks; /* NULL: not wanted */
+    int64_t block_bytes;
+    int32_t stochastic;
+    uint32_t seed;
+} ob_gradient_bytes_job;
+
+/* Rows of x's gradient: 4 * quads terms for each tap, times a panel of w for each. Sums get base, then * steps. */
+typedef struct ob_gradient_x_job {
+    const unsigned char *panel, *pictures;
+    int64_t taps, quads, channels;  /* channels: of the panel, those that exist */
+    const int64_t *tap_bytes;       /* tap t of row r starts at pictures + places[r] + tap_bytes[t] */
+    const int64_t *places, *pixels; /* row r's floats start at number pixels[r] of window and out */
+    const float *steps;             /* of each row */
+    const int32_t *base;            /* 64 */
+    const float *window;            /* NULL, or values: the gradient is 0 unless |value| <= 1 */
+    float *out;
+} ob_gradient_x_job;
+
+/* Rows of w's gradient: channels n, 4 * quads terms times a panel of x. The sums of several calls add up in `out`. */
+typedef struct ob_gradient_w_job {
+    const unsigned char *panel, *blocks;               /* blocks: from the first quad of this call */
+    int64_t quads, block_bytes, n, channels, out_step; /* out_step: from channel to channel n in out and window */
+    int32_t first, last;                               /* first: out holds nothing yet; last: out becomes floats */
+    const int32_t *base;                               /* of each channel n, n rounded up to 16 */
+    const float *steps;                                /* likewise */
+    const float *window;
+    unsigned char *out; /* int32 until the last call */
+} ob_gradient_w_job;
+
+/* largest[0] and largest_of[j]: the largest |g| of all rows and of channel j so far, as the bits of a float without its
+ * sign, whose order is that of whole numbers; a NaN is above infinity. */
+typedef void ob_gradient_maxima_kernel(const float *g, int64_t rows, int64_t n, int32_t *largest, int32_t *largest_of);
+/* Quads [quad, quad + quads) of positions; sums (n rounded up to 16) gets the sums of q for w. */
+typedef void ob_gradient_bytes_kernel(const ob_gradient_bytes_job *job, int64_t quad, int64_t quads, int32_t *sums);
+/* A panel of bits: words[4 * q + i] is the word of term i of quad q, or NULL. fill: bytes for +1, -1 and NULL. */
+typedef void ob_sign_panel_kernel(const unsigned char *const *words, int64_t quads, const signed char fill[3],
+                                  unsigned char *panel);
+typedef void ob_gradient_x_kernel(const ob_gradient_x_job *job, int64_t rows);
+typedef void ob_gradient_w_kernel(const ob_gradient_w_job *job);
+
+#endif

@@ -1,0 +1,186 @@
+/* sign_gradients.c: ob_sign_gradients. Both gradients of a product of signs are sums of upstream gradients with signs:
+ *   for x   sum over taps and channels n of q * w        for w   sum over positions of q * x
+ * Upstream gradients become bytes q, and a sum of bytes times signs is what processors have instructions for (vpdpbusd:
+ * unsigned times signed bytes). The step from bytes back to floats must be one for all terms of a sum: a picture's for
+ * x, a channel's for w. So the way is
+ *   1  the largest |g| of each picture and channel
+ *   2  bytes for x: q + 128 in pictures with zeros around them, so that every window is inside; bytes for w: q, four
+ *      positions of a channel together; panels of w as bytes -1 and +1
+ *   3  what zeros (bytes 128) would sum to, which is the base to subtract
+ *   4  the products. x is turned into panels of x + 1 (0 and 2, padding 1 + pad_value) where it is needed, 32 KB at a
+ *      time, and its base is the sum of q
+ * The sums are whole numbers: neither the threads nor the instruction set can be seen in the result. */
+#include "../dispatch.h"
+#include "../parts.h"
+#include "../threads.h"
+#include "call.h"
+
+enum { TASK_ROWS = 256 }; /* places of x's gradient */
+
+/* ---- 3 and 4: products ---- */
+static ob_gradient_x_job x_job(const ob_gradients_job *s, int64_t phase, int64_t panel) {
+    const ob_gradient_plan *p = &s->plan;
+    const int64_t *taps_of = OB_PART(s, const int64_t, taps_of) + phase;
+    const int64_t c = panel * OB_PANEL_CHANNELS;
+    return (ob_gradient_x_job){
+        .panel = s->work + p->w_panels + (panel * p->taps + taps_of[0]) * p->n_quads * OB_QUAD_BYTES,
+        .pictures = s->work + p->pictures,
+        .taps = taps_of[1] - taps_of[0],
+        .quads = p->n_quads,
+        .channels = ob_least(OB_PANEL_CHANNELS, s->call->c - c),
+        .tap_bytes = OB_PART(s, const int64_t, tap_bytes) + taps_of[0],
+        .base = OB_PART(s, const int32_t, base_x) + phase * p->panels * OB_PANEL_CHANNELS + c,
+        .window = s->call->x_window ? s->call->x_window + c : NULL,
+        .out = s->call->x_gradient + c,
+    };
+}
+
+/* What zeros sum to: 128 * the sum of w, one tap after the other; as floats exact, multiples of 128 below 2^31. */
+static void base_task(void *data, int64_t index) {
+    const ob_gradients_job *s = data;
+    const int64_t origin = 0, phase = index / s->plan.panels;
+    const int32_t nothing[OB_PANEL_CHANNELS] = {0};
+    const float one = 1.0f;
+    float sums[OB_PANEL_CHANNELS];
+    ob_gradient_x_job job = x_job(s, phase, index % s->plan.panels);
+    int32_t *base = OB_PART(s, int32_t, base_x) + index * OB_PANEL_CHANNELS;
+    const int64_t taps = job.taps;
+    memset(base, 0, OB_PANEL_CHANNELS * 4);
+    job.pictures = s->work + s->plan.zeros, job.places = &origin, job.pixels = &origin, job.steps = &one;
+    job.base = nothing, job.window = NULL, job.out = sums;
+    job.channels = OB_PANEL_CHANNELS, job.tap_bytes = &origin, job.taps = 1;
+    for (int64_t tap = 0; tap < taps; tap++, job.panel += s->plan.n_quads * OB_QUAD_BYTES) {
+        s->for_x(&job, 1);
+        for (int c = 0; c < OB_PANEL_CHANNELS; c++) base[c] -= (int32_t)sums[c];
+    }
+}
+
+static void x_task(const ob_gradients_job *s, int64_t index) {
+    const ob_gradient_plan *p = &s->plan;
+    const int64_t phase = index / s->x_blocks / p->panels, panel = index / s->x_blocks % p->panels;
+    const int64_t top = phase / p->x.phases, left = phase % p->x.phases;
+    const int64_t tall = ob_parts(s->call->height - top, p->y.window.stride);
+    const int64_t wide = ob_parts(s->call->width - left, p->x.window.stride);
+    const int64_t first = index % s->x_blocks * TASK_ROWS;
+    const int64_t rows = ob_least(TASK_ROWS, s->call->batch * tall * wide - first);
+    int64_t places[TASK_ROWS], pixels[TASK_ROWS];
+    float steps[TASK_ROWS];
+    if (rows <= 0) return;
+    for (int64_t r = 0; r < rows; r++) {
+        const int64_t picture = (first + r) / (tall * wide), inside = (first + r) % (tall * wide);
+        const int64_t down = inside / wide, right = inside % wide;
+        const int64_t y = top + down * p->y.window.stride, x = left + right * p->x.window.stride;
+        places[r] = picture * p->picture_bytes + down * p->row_bytes + right * p->place_bytes;
+        pixels[r] = ((picture * s->call->height + y) * s->call->width + x) * s->call->c;
+        steps[r] = OB_PART(s, const float, picture_step)[picture];
+    }
+    ob_gradient_x_job job = x_job(s, phase, panel);
+    job.places = places, job.pixels = pixels, job.steps = steps;
+    s->for_x(&job, rows);
+}
+
+/* The words of x that 4 * quads positions meet under a tap; NULL outside of the picture and past the end. */
+static void words_under(const ob_gradients_job *s, int64_t panel, int64_t tap, int64_t quad, int64_t quads,
+                        const unsigned char **words) {
+    const ob_gradient_plan *p = &s->plan;
+    const ob_axis *vertical = &p->y.window, *horizontal = &p->x.window;
+    const int64_t down = tap / horizontal->kernel * vertical->dilation - vertical->before;
+    const int64_t right = tap % horizontal->kernel * horizontal->dilation - horizontal->before;
+    const int64_t height = s->call->height, width = s->call->width;
+    int64_t picture = 4 * quad / p->picture, oy = 4 * quad % p->picture / horizontal->out;
+    int64_t ox = 4 * quad % horizontal->out;
+    for (int64_t i = 0; i < 4 * quads; i++) {
+        const int64_t y = oy * vertical->stride + down, x = ox * horizontal->stride + right;
+        const int inside = y >= 0 && y < height && x >= 0 && x < width && 4 * quad + i < p->positions;
+        const int64_t place = ((picture * height + y) * width + x) * p->panels + panel;
+        words[i] = inside ? (const unsigned char *)s->call->x + place * 8 : NULL;
+        if (++ox < horizontal->out) continue;
+        ox = 0;
+        if (++oy == vertical->out) oy = 0, picture++;
+    }
+}
+
+static void w_task(const ob_gradients_job *s, int64_t index) {
+    const ob_gradient_plan *p = &s->plan;
+    const signed char fill[3] = {2, 0, (signed char)(1 + s->call->pad_value)};
+    const int64_t panel = index % p->panels, tap = index / p->panels;
+    const int64_t at = tap * s->call->c + panel * OB_PANEL_CHANNELS;
+    const unsigned char *words[4 * OB_PANEL_QUADS];
+    _Alignas(64) unsigned char bytes[OB_PANEL_QUADS * OB_QUAD_BYTES];
+    ob_gradient_w_job job = {.panel = bytes,
+                             .block_bytes = s->bytes_job.block_bytes,
+                             .n = s->call->n,
+                             .channels = ob_least(OB_PANEL_CHANNELS, s->call->c - panel * OB_PANEL_CHANNELS),
+                             .out_step = p->taps * s->call->c,
+                             .base = OB_PART(s, const int32_t, base_w),
+                             .steps = OB_PART(s, const float, channel_step),
+                             .window = s->call->w_window ? s->call->w_window + at : NULL,
+                             .out = (unsigned char *)(s->call->w_gradient + at)};
+    for (int64_t quad = 0; quad < p->quads; quad += OB_PANEL_QUADS) {
+        job.quads = ob_least(OB_PANEL_QUADS, p->quads - quad);
+        job.blocks = s->work + p->bytes_of + quad * 4 * OB_BLOCK_CHANNELS;
+        job.first = quad == 0, job.last = quad + job.quads == p->quads;
+        words_under(s, panel, tap, quad, job.quads, words);
+        s->panel(words, job.quads, fill, bytes);
+        s->for_w(&job);
+    }
+}
+
+static void product_task(void *data, int64_t index) {
+    const ob_gradients_job *s = data;
+    if (index < s->w_tasks)
+        w_task(s, index);
+    else
+        x_task(s, index - s->w_tasks);
+}
+
+static void multiply(ob_gradients_job *s) {
+    const ob_gradient_plan *p = &s->plan;
+    const ob_sign_gradients_call *call = s->call;
+    const int64_t tall = ob_parts(call->height, p->y.window.stride), wide = ob_parts(call->width, p->x.window.stride);
+    s->w_tasks = call->w_gradient ? p->taps * p->panels : 0;
+    s->x_blocks = ob_parts(call->batch * tall * wide, TASK_ROWS);
+    if (call->x_gradient) {
+        memset(s->work + p->zeros, 128, (size_t)p->place_bytes);
+        ob_run(call->executor, p->phases * p->panels, base_task, s);
+    }
+    ob_run(call->executor, s->w_tasks + (call->x_gradient ? p->phases * p->panels * s->x_blocks : 0), product_task, s);
+}
+
+/* ---- the call ---- */
+static ob_status resolve(ob_gradients_job *s) {
+    ob_choice choice;
+    ob_status status;
+#define OB_TAKE(field, op)                                                  \
+    if ((status = ob_resolve(OB_OP_##op, NULL, 1, &choice))) return status; \
+    s->field = (ob_##op##_kernel *)choice.kernel;
+    OB_TAKE(maxima, gradient_maxima)
+    OB_TAKE(bytes, gradient_bytes)
+    OB_TAKE(panel, sign_panel)
+    OB_TAKE(for_x, gradient_x)
+    OB_TAKE(for_w, gradient_w)
+#undef OB_TAKE
+    return OB_OK;
+}
+
+size_t ob_sign_gradients_workspace(const ob_sign_gradients_call *call) {
+    ob_gradient_plan plan;
+    return ob_gradient_plan_make(call, &plan) ? 0 : plan.total;
+}
+
+ob_status ob_sign_gradients(const ob_sign_gradients_call *call) {
+    ob_gradients_job s = {.call = call};
+    ob_status status = ob_gradient_plan_make(call, &s.plan);
+    if (status || (status = ob_executor_check(call->executor)) || (status = resolve(&s))) return status;
+    if (call->batch == 0) {
+        if (call->w_gradient) memset(call->w_gradient, 0, (size_t)(call->n * s.plan.taps * call->c) * 4);
+        return OB_OK;
+    }
+    if (!call->upstream || (call->w_gradient && !call->x) || (call->x_gradient && !call->w)) return OB_ERROR_NULL;
+    if (!call->workspace || call->workspace_bytes < s.plan.total) return OB_ERROR_WORKSPACE;
+    s.work = (unsigned char *)call->workspace + (64 - (uintptr_t)call->workspace % 64) % 64;
+    ob_gradient_plan_taps(&s.plan, s.work);
+    ob_gradients_make_bytes(&s);
+    multiply(&s);
+    return OB_OK;
+}

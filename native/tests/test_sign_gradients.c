@@ -1,0 +1,277 @@
+/* test_sign_gradients.c: every kernel of ob_sign_gradients finds the sums of onebit.h's definition, to the last bit of
+ * the floats, for nearest and stochastic rounding, whatever the sizes, windows, threads and alignments; it touches
+ * nothing else; gradients that are no numbers show; wrong arguments earn their own status. */
+#include "check.h"
+
+#include <math.h>
+
+typedef struct problem {
+    ob_sign_gradients_call call;
+    int64_t out_height, out_width;
+    float *g, *x, *w; /* upstream, values */
+    uint64_t *x_bits, *w_bits;
+    float *x_expected, *w_expected;
+    size_t x_count, w_count, g_count;
+} problem;
+
+static float uniform(uint32_t seed, uint32_t index) {
+    uint32_t h = index * 0x9e3779b1u + seed;
+    h = (h ^ h >> 16) * 0x85ebca6bu;
+    h = (h ^ h >> 13) * 0xc2b2ae35u;
+    return (float)((h ^ h >> 16) >> 8) / 16777216.0f;
+}
+
+static double whole(const ob_sign_gradients_call *c, const float *g, size_t index, float max) {
+    const float by = max >= 1e-30f ? 127.0f / max : 0.0f, v = g[index] * by;
+    if (!c->stochastic) return rint(v);
+    const float sum = v + uniform(c->seed, (uint32_t)index);
+    return fmin(floorf(sum), 127);
+}
+
+static float sign_of(float value) {
+    return value < 0 ? -1.0f : 1.0f;
+}
+
+static float passed(const float *window, size_t at, double sum, float max) {
+    return window && !(fabsf(window[at]) <= 1) ? 0.0f : (float)sum * (max / 127.0f);
+}
+
+/* The definition: both gradients, one product after the other. */
+static void obvious(problem *p) {
+    const ob_sign_gradients_call *c = &p->call;
+    const size_t image = (size_t)(p->out_height * p->out_width * c->n);
+    double *x_sums = calloc(p->x_count + 1, 8), *w_sums = calloc(p->w_count + 1, 8);
+    float *of_picture = calloc((size_t)c->batch + 1, 4), *of_channel = calloc((size_t)c->n, 4);
+    for (size_t i = 0; i < p->g_count; i++) {
+        of_picture[i / image] = fmaxf(of_picture[i / image], fabsf(p->g[i]));
+        of_channel[i % (size_t)c->n] = fmaxf(of_channel[i % (size_t)c->n], fabsf(p->g[i]));
+    }
+    size_t at = 0;
+    for (int64_t b = 0; b < c->batch; b++)
+        for (int64_t oy = 0; oy < p->out_height; oy++)
+            for (int64_t ox = 0; ox < p->out_width; ox++)
+                for (int64_t o = 0; o < c->n; o++, at++) {
+                    const double for_x = whole(c, p->g, at, of_picture[b]), for_w = whole(c, p->g, at, of_channel[o]);
+                    for (int64_t i = 0; i < c->kernel[0]; i++)
+                        for (int64_t j = 0; j < c->kernel[1]; j++)
+                            for (int64_t l = 0; l < c->c; l++) {
+                                const int64_t y = oy * c->stride[0] + i * c->dilation[0] - c->padding[0];
+                                const int64_t x = ox * c->stride[1] + j * c->dilation[1] - c->padding[2];
+                                const size_t w_at = (size_t)(((o * c->kernel[0] + i) * c->kernel[1] + j) * c->c + l);
+                                const int inside = y >= 0 && y < c->height && x >= 0 && x < c->width;
+                                const size_t x_at = (size_t)(((b * c->height + y) * c->width + x) * c->c + l);
+                                w_sums[w_at] += for_w * (inside ? sign_of(p->x[x_at]) : (float)c->pad_value);
+                                if (inside) x_sums[x_at] += for_x * sign_of(p->w[w_at]);
+                            }
+                }
+    for (size_t i = 0; i < p->x_count; i++)
+        p->x_expected[i] = passed(c->x_window, i, x_sums[i], of_picture[i / (size_t)(c->height * c->width * c->c)]);
+    for (size_t i = 0; i < p->w_count; i++)
+        p->w_expected[i] =
+            passed(c->w_window, i, w_sums[i], of_channel[i / (size_t)(c->kernel[0] * c->kernel[1] * c->c)]);
+    free(x_sums), free(w_sums), free(of_picture), free(of_channel);
+}
+
+static float *draw_floats(size_t count, float scale, uint64_t *seed) {
+    float *values = malloc(count * 4 + 4);
+    for (size_t i = 0; i < count; i++) {
+        values[i] = ((float)(draw(seed) >> 40) / 8388608.0f - 1.0f) * scale;
+        if (draw(seed) % 8 == 0) values[i] = draw(seed) % 2 ? 1.0f : 0.0f;
+    }
+    return values;
+}
+
+static uint64_t *pack(const float *values, size_t rows, int64_t c) {
+    const size_t words = (size_t)words_of(c);
+    uint64_t *bits = calloc(rows * words + 1, 8);
+    for (size_t row = 0; row < rows; row++)
+        for (int64_t l = 0; l < c; l++)
+            bits[row * words + (size_t)l / 64] |= (uint64_t)(values[row * (size_t)c + (size_t)l] < 0) << l % 64;
+    return bits;
+}
+
+static int64_t outputs(int64_t size, const ob_sign_gradients_call *c, int d) {
+    return (size + c->padding[2 * d] + c->padding[2 * d + 1] - c->dilation[d] * (c->kernel[d] - 1) - 1) / c->stride[d] +
+           1;
+}
+
+static problem problem_of(ob_sign_gradients_call c, uint64_t seed) {
+    problem p = {.call = c, .out_height = outputs(c.height, &c, 0), .out_width = outputs(c.width, &c, 1)};
+    const size_t x_rows = (size_t)(c.batch * c.height * c.width), w_rows = (size_t)(c.n * c.kernel[0] * c.kernel[1]);
+    p.x_count = x_rows * (size_t)c.c, p.w_count = w_rows * (size_t)c.c;
+    p.g_count = (size_t)(c.batch * p.out_height * p.out_width * c.n);
+    p.g = draw_floats(p.g_count, draw(&seed) % 4 ? 3e-4f : 50.0f, &seed);
+    p.x = draw_floats(p.x_count, 1.5f, &seed), p.w = draw_floats(p.w_count, 1.2f, &seed);
+    p.x_bits = pack(p.x, x_rows, c.c), p.w_bits = pack(p.w, w_rows, c.c);
+    p.x_expected = malloc(p.x_count * 4 + 4), p.w_expected = malloc(p.w_count * 4 + 4);
+    p.call.upstream = p.g, p.call.x = p.x_bits, p.call.w = p.w_bits;
+    p.call.x_window = draw(&seed) % 2 ? p.x : NULL, p.call.w_window = draw(&seed) % 2 ? p.w : NULL;
+    p.call.stochastic = (int32_t)(draw(&seed) % 2), p.call.seed = (uint32_t)draw(&seed);
+    obvious(&p);
+    return p;
+}
+
+static void problem_free(problem *p) {
+    free(p->g), free(p->x), free(p->w), free(p->x_bits), free(p->w_bits), free(p->x_expected), free(p->w_expected);
+}
+
+static void run_backwards(void *context, int64_t count, void (*task)(void *, int64_t), void *data) {
+    *(int64_t *)context += count;
+    while (count-- > 0) task(data, count);
+}
+
+static int same(const float *found, const float *expected, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        if (!(found[i] == expected[i])) return 0;
+    return 1;
+}
+
+/* One instruction set: with the gradients asked for (1: of x, 2: of w, 3). */
+static void check_isa(const problem *p, const char *isa, int wanted, uint64_t *seed) {
+    ob_sign_gradients_call c = p->call;
+    int64_t tasks = 0;
+    const ob_executor backwards = {&tasks, 3, run_backwards};
+    guarded x = guarded_new(p->x_count * 4), w = guarded_new(p->w_count * 4);
+    c.x_gradient = wanted & 1 ? (float *)(void *)x.data : NULL;
+    c.w_gradient = wanted & 2 ? (float *)(void *)w.data : NULL;
+    c.executor = draw(seed) % 2 ? &backwards : NULL;
+    c.workspace_bytes = ob_sign_gradients_workspace(&c);
+    const size_t shift = draw(seed) % 16;
+    guarded work = guarded_new(c.workspace_bytes + shift);
+    c.workspace = work.data + shift;
+    ob_force(isa);
+    const ob_status status = ob_sign_gradients(&c);
+    CHECK(status == OB_OK, "%s: %s", isa, ob_status_text(status));
+    const char *text =
+        "%s, wanted %d, batch %d picture %dx%d c %d n %d kernel %dx%d stride %d %d dilation %d %d pad %d";
+#define SIZES                                                                                                          \
+    isa, wanted, (int)c.batch, (int)c.height, (int)c.width, (int)c.c, (int)c.n, c.kernel[0], c.kernel[1], c.stride[0], \
+        c.stride[1], c.dilation[0], c.dilation[1], c.pad_value
+    CHECK(!(wanted & 1) || same((const float *)(void *)x.data, p->x_expected, p->x_count), text, SIZES);
+    CHECK(!(wanted & 2) || same((const float *)(void *)w.data, p->w_expected, p->w_count), text, SIZES);
+    CHECK(guarded_intact(&x) && guarded_intact(&w) && guarded_intact(&work), "%s wrote outside", isa);
+    ob_force(NULL);
+    free(x.all), free(w.all), free(work.all);
+}
+
+static void check_problem(ob_sign_gradients_call call, uint64_t seed) {
+    problem p = problem_of(call, seed);
+    ob_kernel_row row;
+    for (int32_t i = 0; ob_kernel(i, &row) == OB_OK; i++) {
+        const char *ran;
+        if (strcmp(row.op, "gradient_x") || !row.available) continue;
+        ob_set_threads(1 + (int32_t)(draw(&seed) % 3));
+        check_isa(&p, row.isa, 3, &seed);
+        ob_ran("gradient_w", &ran);
+        CHECK(!strcmp(ran, row.isa), "%s ran in place of %s", ran, row.isa);
+        check_isa(&p, row.isa, 1 + (int)(draw(&seed) % 2), &seed);
+    }
+    problem_free(&p);
+}
+
+static void check_sizes(void) {
+    static const int channels[] = {1, 3, 15, 16, 17, 63, 64, 65, 130};
+    uint64_t seed = 20;
+    for (int round = 0; round < 60; round++) {
+        ob_sign_gradients_call c = {.batch = 1 + (int64_t)(draw(&seed) % 3),
+                                    .height = 1 + (int64_t)(draw(&seed) % 9),
+                                    .width = 1 + (int64_t)(draw(&seed) % 9),
+                                    .c = channels[draw(&seed) % 9],
+                                    .n = channels[draw(&seed) % 9],
+                                    .pad_value = (int32_t)(draw(&seed) % 3) - 1};
+        for (int d = 0; d < 2; d++) {
+            c.kernel[d] = 1 + (int32_t)(draw(&seed) % 4), c.stride[d] = 1 + (int32_t)(draw(&seed) % 3);
+            c.dilation[d] = 1 + (int32_t)(draw(&seed) % 2);
+            for (int side = 0; side < 2; side++) c.padding[2 * d + side] = (int32_t)(draw(&seed) % 4);
+        }
+        if (c.height + c.padding[0] + c.padding[1] <= c.dilation[0] * (c.kernel[0] - 1)) continue;
+        if (c.width + c.padding[2] + c.padding[3] <= c.dilation[1] * (c.kernel[1] - 1)) continue;
+        check_problem(c, draw(&seed));
+    }
+}
+
+/* More positions than a panel holds, more rows than a task takes, a linear layer, an empty batch. */
+static void check_lengths(void) {
+    const ob_sign_gradients_call window = {
+        .kernel = {3, 3}, .stride = {1, 1}, .padding = {1, 1, 1, 1}, .dilation = {1, 1}};
+    ob_sign_gradients_call c = window;
+    c.batch = 2, c.height = 21, c.width = 19, c.c = 5, c.n = 20;
+    check_problem(c, 31);
+    c = window;
+    c.batch = 2, c.height = 2, c.width = 3, c.c = 66, c.n = 600;
+    check_problem(c, 32);
+    c = window;
+    c.kernel[0] = c.kernel[1] = 1, c.padding[0] = c.padding[1] = c.padding[2] = c.padding[3] = 0;
+    c.batch = 70, c.height = c.width = 1, c.c = 100, c.n = 33;
+    check_problem(c, 33);
+    c.batch = 0;
+    check_problem(c, 34);
+}
+
+static void check_numbers_that_are_none(void) {
+    ob_sign_gradients_call c = {
+        .batch = 2, .height = 1, .width = 1, .c = 3, .n = 2, .kernel = {1, 1}, .stride = {1, 1}, .dilation = {1, 1}};
+    static const uint32_t wrong[] = {0x7fc00000u, 0x7f800000u, 0xff800000u}; /* NaN and both infinities */
+    for (int which = 0; which < 3; which++) {
+        problem p = problem_of(c, 40);
+        float x[6], w[6], bad;
+        unsigned char work[1 << 14];
+        memcpy(&bad, &wrong[which], 4);
+        p.g[3] = bad; /* picture 1, channel 1 */
+        p.call.x_window = p.call.w_window = NULL;
+        p.call.x_gradient = x, p.call.w_gradient = w, p.call.workspace = work, p.call.workspace_bytes = sizeof work;
+        CHECK(ob_sign_gradients(&p.call) == OB_OK, "refused");
+        for (int i = 0; i < 3; i++) {
+            CHECK(isfinite(x[i]) && !isfinite(x[3 + i]), "x %d: %g %g", i, (double)x[i], (double)x[3 + i]);
+            CHECK(isfinite(w[i]) && !isfinite(w[3 + i]), "w %d: %g %g", i, (double)w[i], (double)w[3 + i]);
+        }
+        problem_free(&p);
+    }
+}
+
+static void check_status(ob_sign_gradients_call c, ob_status expected) {
+    const ob_status status = ob_sign_gradients(&c);
+    CHECK(status == expected, "%s, expected %s", ob_status_text(status), ob_status_text(expected));
+}
+
+static void check_arguments(void) {
+    ob_sign_gradients_call good = {
+        .batch = 2, .height = 4, .width = 4, .c = 3, .n = 2, .kernel = {3, 3}, .stride = {1, 1}, .dilation = {1, 1}};
+    problem p = problem_of(good, 50);
+    unsigned char work[1 << 15];
+    float x[96], w[54];
+    good = p.call;
+    good.x_gradient = x, good.w_gradient = w, good.workspace = work, good.workspace_bytes = sizeof work;
+    check_status(good, OB_OK);
+    CHECK(ob_sign_gradients(NULL) == OB_ERROR_NULL && !ob_sign_gradients_workspace(NULL), "NULL");
+#define WRONG(change, status)            \
+    do {                                 \
+        ob_sign_gradients_call c = good; \
+        change;                          \
+        check_status(c, status);         \
+    } while (0)
+    WRONG(c.upstream = NULL, OB_ERROR_NULL);
+    WRONG(c.x = NULL, OB_ERROR_NULL);
+    WRONG(c.w = NULL, OB_ERROR_NULL);
+    WRONG(c.workspace = NULL, OB_ERROR_WORKSPACE);
+    WRONG(c.workspace_bytes = ob_sign_gradients_workspace(&good) - 1, OB_ERROR_WORKSPACE);
+    WRONG(c.batch = -1, OB_ERROR_SIZE);
+    WRONG(c.batch = INT64_MAX / 2, OB_ERROR_SIZE);
+    WRONG(c.batch = 1 << 22, OB_ERROR_SIZE);
+    WRONG(c.n = 1 << 21, OB_ERROR_SIZE);
+    WRONG(c.c = 0, OB_ERROR_SIZE);
+    WRONG(c.height = 0, OB_ERROR_SIZE);
+    WRONG(c.kernel[0] = 5, OB_ERROR_WINDOW);
+    WRONG(c.stride[1] = 0, OB_ERROR_WINDOW);
+    WRONG(c.padding[3] = -1, OB_ERROR_WINDOW);
+    WRONG(c.pad_value = 2, OB_ERROR_PAD_VALUE);
+    problem_free(&p);
+}
+
+int main(void) {
+    check_sizes();
+    check_lengths();
+    check_numbers_that_are_none();
+    check_arguments();
+    return finish("test_sign_gradients");
+}

@@ -1,0 +1,136 @@
+"""onebit::sign_gradients: both gradients of a product of signs, by sums of whole numbers.
+
+The one operator for training. It is called a few times in a step that takes milliseconds, so ctypes is its front door.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from ctypes import POINTER, c_int32, c_int64, c_size_t, c_uint32, c_void_p
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from onebit._errors import OptionError, ShapeError
+from onebit.bits import words_for
+from onebit.bits._window import Window
+from onebit.ops._checks import check_dtype
+from onebit.ops._fallback import follow_torch_threads, operand, scratch
+from onebit.ops._library import Pair, Sides, check, lib
+
+NEAREST = -1
+
+
+class Call(ctypes.Structure):
+    """ob_sign_gradients_call: sizes and operands of one backward pass."""
+
+    _fields_ = [
+        ("batch", c_int64),
+        ("height", c_int64),
+        ("width", c_int64),
+        ("c", c_int64),
+        ("n", c_int64),
+        ("kernel", Pair),
+        ("stride", Pair),
+        ("padding", Sides),
+        ("dilation", Pair),
+        ("pad_value", c_int32),
+        ("stochastic", c_int32),
+        ("seed", c_uint32),
+        ("upstream", c_void_p),
+        ("x", c_void_p),
+        ("w", c_void_p),
+        ("x_window", c_void_p),
+        ("w_window", c_void_p),
+        ("x_gradient", c_void_p),
+        ("w_gradient", c_void_p),
+        ("workspace", c_void_p),
+        ("workspace_bytes", c_size_t),
+        ("executor", c_void_p),
+    ]
+
+
+lib.ob_sign_gradients_workspace.restype, lib.ob_sign_gradients_workspace.argtypes = c_size_t, [POINTER(Call)]
+lib.ob_sign_gradients.restype, lib.ob_sign_gradients.argtypes = c_int32, [POINTER(Call)]
+
+
+@torch.library.custom_op("onebit::sign_gradients", mutates_args=(), device_types="cpu")
+def sign_gradients(
+    upstream: Tensor,
+    x: Tensor,
+    w: Tensor,
+    x_words: Tensor,
+    w_words: Tensor,
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    pad_value: int,
+    windows: Sequence[bool],
+    wanted: Sequence[bool],
+    seed: int,
+) -> tuple[Tensor, Tensor]:
+    """The gradients of y = conv2d(pad(sign(x)), sign(w)), the upstream gradient rounded to whole numbers of steps.
+
+    For x a step is max|g| / 127 of the picture, for w of the channel n: all terms of a sum have one step. Then
+    gradient = step * sum(q * sign), the sum exact in int32 and rounded once to float32; q = rint(g * (127 / max)).
+
+    upstream: (N, H', W', n) float32; x: (N, H, W, c), w: (n, kh, kw, c) float32, and packed in x_words, w_words.
+    stride, dilation: [rows, columns]; padding: [top, bottom, left, right], of pad_value -1, 0 or +1.
+    windows: for x and w, whether the gradient is 0 where |value| <= 1 does not hold; else the values are not read.
+    wanted: for x and w, whether the gradient is computed; the other has no elements.
+    seed: -1 rounds to the nearest; 0 to 2^32 - 1 at random, up with the probability of the fraction, so that the mean
+        over seeds is g: q = min(floor(g * (127 / max) + u), 127), u in [0, 1) a hash of seed and place.
+    A gradient that reaches an infinite or NaN maximum is infinite or NaN. Returns the gradients of x and w. Raises
+    DtypeError, ShapeError, OptionError, and NativeError for kh * kw * n or N * H' * W' above 2^23.
+    """
+    _check(upstream, x, w, x_words, w_words, Window.of("sign_gradients", w.shape[1:3], stride, padding, dilation))
+    if not NEAREST <= seed < 2**32:
+        raise OptionError(f"sign_gradients: seed is {seed}; expected -1 (nearest) or 0 to 2**32 - 1.")
+    upstream, x, w = (operand(values, 4) for values in (upstream, x, w))
+    x_words, w_words = operand(x_words, 8), operand(w_words, 8)
+    pairs = list(zip((x, w), windows, wanted, strict=True))
+    gradients = [values.new_empty(values.shape if want else 0) for values, _, want in pairs]
+    pointers = [gradient.data_ptr() if want else None for gradient, want in zip(gradients, wanted, strict=True)]
+    values_in = [values.data_ptr() if window else None for values, window, _ in pairs]
+    (batch, height, width, c), (n, rows, columns, _) = x.shape, w.shape
+    call = Call(
+        batch=batch, height=height, width=width, c=c, n=n, kernel=Pair(rows, columns), stride=Pair(*stride),
+        padding=Sides(*padding), dilation=Pair(*dilation), pad_value=pad_value, stochastic=seed != NEAREST,
+        seed=max(seed, 0), upstream=upstream.data_ptr(), x=x_words.data_ptr(), w=w_words.data_ptr(),
+        x_window=values_in[0], w_window=values_in[1], x_gradient=pointers[0], w_gradient=pointers[1],
+    )  # fmt: skip
+    follow_torch_threads()
+    call.workspace_bytes = lib.ob_sign_gradients_workspace(ctypes.byref(call))
+    memory, call.workspace = scratch(call.workspace_bytes)
+    check(lib.ob_sign_gradients(ctypes.byref(call)), "sign_gradients")
+    del memory  # it must outlive the call
+    return gradients[0], gradients[1]
+
+
+def _check(upstream: Tensor, x: Tensor, w: Tensor, x_words: Tensor, w_words: Tensor, window: Window) -> None:
+    """DtypeError and ShapeError, so that C reads inside of every tensor."""
+    for name, values in (("upstream", upstream), ("x", x), ("w", w)):
+        check_dtype("sign_gradients", name, values, torch.float32)
+        if values.dim() != 4:
+            raise ShapeError(f"sign_gradients: {name} has shape {tuple(values.shape)}; expected 4 dimensions.")
+    if x.shape[3] != w.shape[3]:
+        raise ShapeError(f"sign_gradients: x has {x.shape[3]} channels and w {w.shape[3]}; expected as many.")
+    places = window.output("sign_gradients", x.shape[1], x.shape[2])
+    expected = {
+        "upstream": (upstream, (x.shape[0], *places, w.shape[0])),
+        "x_words": (x_words, (*x.shape[:3], words_for(x.shape[3]))),
+        "w_words": (w_words, (*w.shape[:3], words_for(w.shape[3]))),
+    }
+    for name, (tensor, shape) in expected.items():
+        if name != "upstream":
+            check_dtype("sign_gradients", name, tensor, torch.int64, "Pack signs with onebit.ops.pack.")
+        if tuple(tensor.shape) != shape:
+            raise ShapeError(f"sign_gradients: {name} has shape {tuple(tensor.shape)}; expected {shape}.")
+
+
+@sign_gradients.register_fake
+def _(upstream: Tensor, x: Tensor, w: Tensor, *rest: Any) -> tuple[Tensor, Tensor]:  # noqa: ARG001
+    for_x, for_w = rest[-2]
+    return x.new_empty(x.shape if for_x else 0), w.new_empty(w.shape if for_w else 0)
