@@ -9,14 +9,17 @@ from accelerate import Accelerator
 from onebit._errors import OptionError
 from onebit.training._processes import check_share, reseed
 
+TIMES = ("seconds", "images_per_second")
 ONE_NETWORK = """
+import os
+import signal
 import sys
 import torch
 from torch import nn
 from onebit import nn as bnn
 from onebit.data import Dataset
 from onebit.models._catalog import register
-from onebit.training import Recipe, train
+from onebit.training import Callback, Recipe, train
 
 torch.set_num_threads(1)
 
@@ -25,28 +28,48 @@ def plain(inputs=64, classes=4):  # without batch norm, of which every process h
     layers = [bnn.BinaryLinear(inputs, 24), bnn.BinaryLinear(24, classes, input_quantizer="sign")]
     return nn.Sequential(nn.Flatten(), bnn.Pixels(), layers[0], nn.Hardtanh(), layers[1])
 
-folder, name, *changes = sys.argv[1:]
+class End(Callback):
+    def __init__(self, how, step):
+        self.how, self.left = how, step
+
+    def on_step(self, loss):
+        self.left -= 1
+        if self.left == 0 and self.how == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if self.left == 0:
+            raise KeyboardInterrupt
+
+folder, name, resume, how, step, *changes = sys.argv[1:]
 sets = tuple(Dataset(*part) for part in torch.load(folder + "/data.pt", weights_only=True))
 recipe = Recipe.load(folder + "/corners.yaml").override(*changes)
-result = train(recipe, folder + "/" + name, data=sets, trackers=[])
-print("reached", result.test_accuracy)
+options = {"data": sets, "trackers": [], "callbacks": [End(how, int(step))], "resume": resume == "resume"}
+try:
+    print("reached", train(recipe, folder + "/" + name, **options).test_accuracy)
+except KeyboardInterrupt as stop:
+    print("reached", stop)
 """
 
 
 @pytest.fixture
 def launch(tmp_path, recipe, data):
-    """launch(name, processes, *changes) trains in processes of their own; returns (history, weights)."""
+    """launch(name, processes, *changes) trains in processes of their own; returns (history, weights).
+
+    resume: go on with the run.  end: ("stop" or "kill", step of this launch): Ctrl-C or SIGKILL of one process.
+    """
     parts = [(part.images, part.labels, part.classes, part.name, part.source) for part in data]
     torch.save(parts, tmp_path / "data.pt")
     recipe = recipe.override("model={name: plain}", "epochs=2", "evaluation.recalibrate=0", "optimizer.lr=0.003")
     (tmp_path / "corners.yaml").write_text(recipe.yaml())
     (tmp_path / "script.py").write_text(ONE_NETWORK)
 
-    def run(name, processes, *changes):
+    def run(name, processes, *changes, resume=False, end=("never", 0)):
         many = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-        command = [sys.executable, *(many if processes > 1 else []), "script.py", str(tmp_path), name, *changes]
+        arguments = [str(tmp_path), name, "resume" if resume else "start", *map(str, end), *changes]
+        command = [sys.executable, *(many if processes > 1 else []), "script.py", *arguments]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=240)
-        assert done.returncode == 0, done.stderr[-3000:]
+        assert (done.returncode == 0) == (end[0] != "kill"), done.stderr[-3000:]
+        if end[0] == "kill":
+            return None
         assert len({line for line in done.stdout.splitlines() if line.startswith("reached")}) == 1
         history = [json.loads(line) for line in (tmp_path / name / "metrics.jsonl").read_text().splitlines()]
         return history, torch.load(tmp_path / name / "checkpoint.pt", weights_only=True)["model"]
@@ -62,6 +85,30 @@ def test_two_processes_have_the_loss_of_one_on_the_same_batches(launch):
         assert b["validation_accuracy"] == a["validation_accuracy"]
     for name, weight in weights_of_one.items():
         torch.testing.assert_close(weights_of_two[name], weight, rtol=1e-4, atol=1e-5)
+
+
+def test_synchronised_batch_norm_has_the_loss_of_one_process(launch):
+    """The shift-based MLP: its last batch norm is torch's own."""
+    options = "{hidden: [24], inputs: 64, classes: 4, dropout: [0, 0], batch_norm: shift}"
+    changes = (f"model={{name: mlp, options: {options}}}", "epochs=1")
+    one, _ = launch("one", 1, *changes)
+    two, _ = launch("two", 2, *changes, "sync_batch_norm=true")
+    apart, _ = launch("apart", 2, *changes)
+    assert two[0]["loss"] == pytest.approx(one[0]["loss"], rel=1e-3)
+    assert apart[0]["loss"] != pytest.approx(one[0]["loss"], rel=1e-3)
+
+
+def test_processes_that_are_stopped_and_killed_go_on_to_the_same_end(launch):
+    """Batch norm, dropout and augmentation: everything that a process draws or keeps by itself."""
+    noisy = ("model={name: mlp, options: {hidden: [24], inputs: 64, classes: 4, dropout: [0.1, 0.2]}}", "epochs=3")
+    noisy = (*noisy, "data.augment=[{crop: 1}]", "evaluation.recalibrate=40")
+    whole, weights = launch("whole", 2, *noisy)
+    launch("broken", 2, *noisy, end=("stop", 14))  # in the second of three epochs of ten steps
+    launch("broken", 2, *noisy, resume=True, end=("kill", 9))  # in the third
+    resumed, same = launch("broken", 2, *noisy, resume=True)
+    timeless = [[{k: v for k, v in epoch.items() if k not in TIMES} for epoch in run] for run in (whole, resumed)]
+    assert timeless[0] == timeless[1]
+    assert all(torch.equal(same[name], weight) for name, weight in weights.items())
 
 
 def test_every_process_gets_equally_many_pictures_or_none_starts(recipe):

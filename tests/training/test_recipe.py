@@ -168,3 +168,8 @@ def test_a_file_that_is_no_recipe_is_refused(tmp_path, text):
 def test_an_absent_file_is_refused(tmp_path):
     with pytest.raises(FormatError, match=r"absent\.yaml: cannot be read"):
         Recipe.load(tmp_path / "absent.yaml")
+
+
+def test_synchronised_batch_norm_is_not_compiled(recipe):
+    with pytest.raises(OptionError, match=r"sync_batch_norm is True. Expected false with arithmetic.compile"):
+        recipe.override("sync_batch_norm=true", "arithmetic.compile=true")

@@ -15,6 +15,7 @@ from onebit.nn._pixels import Pixels as Pixels
 from onebit.nn._shift_batch_norm import ShiftBatchNorm1d as ShiftBatchNorm1d
 from onebit.nn._shift_batch_norm import ShiftBatchNorm2d as ShiftBatchNorm2d
 from onebit.nn._squared_hinge import SquaredHinge as SquaredHinge
+from onebit.nn._synchronise import synchronise_batch_norm as synchronise_batch_norm
 from onebit.nn._theano_batch_norm import TheanoBatchNorm1d as TheanoBatchNorm1d
 from onebit.nn._theano_batch_norm import TheanoBatchNorm2d as TheanoBatchNorm2d
 from onebit.nn._use_bits import use_bits as use_bits

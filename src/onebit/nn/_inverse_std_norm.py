@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from onebit._errors import OptionError, ShapeError
+from onebit.nn._across_processes import mean_over_processes
 
 
 class InverseStdNorm(nn.Module):
@@ -17,6 +18,7 @@ class InverseStdNorm(nn.Module):
     averages over all batches since `reset_running_stats`.
     Buffers: running_mean, running_inv_std, num_batches_tracked. E[1 / std] is not 1 / sqrt(E[var]), so statistics
     cannot be copied from a torch.nn.BatchNorm.
+    synchronised: take statistics over all processes of a run, see `synchronise_batch_norm`.
     """
 
     ranks: ClassVar[dict[int, str]]  # dimensions of an input: its shape in words
@@ -25,6 +27,7 @@ class InverseStdNorm(nn.Module):
     running_mean: Tensor
     running_inv_std: Tensor
     num_batches_tracked: Tensor
+    synchronised: bool = False
 
     def __init__(self, num_features: int, eps: float, momentum: float | None, affine: bool, bias: bool) -> None:
         super().__init__()
@@ -68,6 +71,10 @@ class InverseStdNorm(nn.Module):
     def evaluate(self, x: Tensor) -> Tensor:
         """The output y by the running statistics."""
         raise NotImplementedError
+
+    def pooled(self, share: Tensor) -> Tensor:
+        """A mean over this process's share of the batch -> that over the batch."""
+        return mean_over_processes(share) if self.synchronised else share
 
     def spread(self, values: Tensor, rank: int) -> Tensor:
         """(C,) -> (1, C, 1, ...): values per channel beside an input of that many dimensions."""

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from onebit.nn._across_processes import mean_over_processes
 from onebit.nn._ap2 import Rounding, ap2, check_rounding, leading_power
 from onebit.nn._inverse_std_norm import InverseStdNorm
 
@@ -32,11 +33,12 @@ class _ShiftBatchNorm(InverseStdNorm):
         beta = torch.zeros_like(self.running_mean) if self.bias is None else self.bias
         dims, shape = _axes(x)
         with torch.no_grad():
-            mean = x.mean(dims)  # (C,)
+            mean = self.pooled(x.mean(dims))  # (C,)
             centred = x - mean.view(shape)
             power = leading_power(centred, self.rounding)  # AP2(C); the products of its subnormals vanish anyway
-            inv_std = 1 / torch.sqrt(centred.mul_(power).mean(dims) + self.eps)  # (C,)
-        y: Tensor = _Shift.apply(x, gamma, beta, mean, inv_std, power, self.rounding)  # type: ignore[no-untyped-call]
+            inv_std = 1 / torch.sqrt(self.pooled(centred.mul_(power).mean(dims)) + self.eps)  # (C,)
+        options = (self.rounding, self.synchronised)
+        y: Tensor = _Shift.apply(x, gamma, beta, mean, inv_std, power, *options)  # type: ignore[no-untyped-call]
         return y, mean, inv_std
 
     def evaluate(self, x: Tensor) -> Tensor:
@@ -92,6 +94,7 @@ class _Shift(torch.autograd.Function):
         inv_std: Tensor,
         power: Tensor,  # noqa: ARG004  for the backward pass
         rounding: Rounding,
+        synchronised: bool,  # noqa: ARG004  for the backward pass
     ) -> Tensor:
         _, shape = _axes(x)
         factor = ap2(inv_std, rounding) * ap2(gamma, rounding)
@@ -99,7 +102,7 @@ class _Shift(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:  # noqa: ARG004
-        _, gamma, _, _, inv_std, power, ctx.rounding = inputs
+        _, gamma, _, _, inv_std, power, ctx.rounding, ctx.synchronised = inputs
         ctx.save_for_backward(power, inv_std, gamma)
 
     @staticmethod
@@ -108,9 +111,11 @@ class _Shift(torch.autograd.Function):
         dims, shape = _axes(dy)
         s, count = ap2(inv_std, ctx.rounding), dy.numel() // dy.shape[1]
         beta, correlation = dy.sum(dims), (power * dy).sum(dims)
-        dx = dy - (beta / count).view(shape) - power * (s * s * correlation / count).view(shape)
+        means = torch.stack([beta, correlation]) / count
+        mean, mean_correlation = mean_over_processes(means) if ctx.synchronised else means
+        dx = dy - mean.view(shape) - power * (s * s * mean_correlation).view(shape)
         dx = dx.mul_((s * ap2(gamma, ctx.rounding)).view(shape))
-        return dx, s * correlation, beta, None, None, None, None
+        return dx, s * correlation, beta, None, None, None, None, None
 
 
 def _axes(x: Tensor) -> tuple[list[int], list[int]]:

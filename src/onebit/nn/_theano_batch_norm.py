@@ -14,8 +14,18 @@ class _TheanoBatchNorm(InverseStdNorm):
 
     def normalize(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(y, mean, inverse standard deviation) of a batch, in torch's own kernel, which keeps the latter two."""
+        if self.synchronised:
+            return self._normalize_together(x)
         y, mean, inv_std = torch.native_batch_norm(x, self.weight, self.bias, None, None, True, 0.0, self.eps)
         return y, mean, inv_std
+
+    def _normalize_together(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        dims = [0, *range(2, x.ndim)]
+        mean = self.pooled(x.mean(dims))
+        centred = x - self.spread(mean, x.ndim)
+        inv_std = torch.rsqrt(self.pooled(centred.square().mean(dims)) + self.eps)
+        y = centred * self.spread(inv_std if self.weight is None else inv_std * self.weight, x.ndim)
+        return (y if self.bias is None else y + self.spread(self.bias, x.ndim)), mean, inv_std
 
     def evaluate(self, x: Tensor) -> Tensor:
         """y by the running statistics."""

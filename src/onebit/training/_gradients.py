@@ -9,6 +9,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
+from onebit.nn._across_processes import by_itself
 from onebit.training._finite import EVERY, explain, is_finite
 from onebit.training._loss import LOSSES
 from onebit.training._recipe import Recipe
@@ -54,7 +55,7 @@ class Gradients:
         value = float(loss)
         if math.isfinite(value) and (not whole or self._all_finite()):
             return
-        with torch.autocast(images.device.type, torch.bfloat16, enabled=self._half):
+        with by_itself(), torch.autocast(images.device.type, torch.bfloat16, enabled=self._half):
             explain(self._bare, images, value)
 
     def _all_finite(self) -> bool:

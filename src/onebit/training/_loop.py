@@ -14,6 +14,7 @@ from torch import Tensor
 from onebit._errors import OptionError
 from onebit.data import Batches, PictureSet, augment, batches
 from onebit.metrics import FlipRatio, weight_saturation
+from onebit.nn import synchronise_batch_norm
 from onebit.optim import clip_latent_weights, set_lr
 from onebit.training._arithmetic import set_arithmetic
 from onebit.training._callback import Callback, Epoch, Plan
@@ -50,6 +51,8 @@ class Loop:
         self.callbacks = callbacks if self.accelerator.is_main_process else ()
         self.augment = augment(recipe.data.augment) if recipe.data.augment else None
         self.bare = make_network(recipe, None if resumed else self.training)
+        if recipe.sync_batch_norm and self.accelerator.num_processes > 1:
+            self.bare = synchronise_batch_norm(self.bare)
         self.arithmetic = set_arithmetic(self.bare, recipe.arithmetic, self.accelerator.device)
         optimizer = make_optimizer(self.bare, recipe.optimizer)
         model = torch.compile(self.bare) if recipe.arithmetic.compile else self.bare

@@ -141,6 +141,7 @@ class Recipe:
 
     accumulate: batches are computed in so many parts, which takes as much less memory and gives the same gradients,
         except that batch norm then normalises each part by itself.
+    sync_batch_norm: several processes take batch norm's statistics over the whole batch, not each over its own share.
     min_steps: on a data set so small that `epochs` epochs have fewer steps than this, more epochs are trained.
     Raises OptionError for values out of range.
     """
@@ -157,6 +158,7 @@ class Recipe:
     min_steps: int = 0
     batch_size: int = 100
     accumulate: int = 1
+    sync_batch_norm: bool = False
     seed: int = 0
 
     def for_pictures(self, count: int) -> Recipe:
@@ -171,6 +173,8 @@ class Recipe:
         _require(self.batch_size >= 2, "batch_size", self.batch_size, "2 or more: batch norm needs a variance")
         most = self.batch_size // 2
         _require(1 <= self.accumulate <= most, "accumulate", self.accumulate, f"1 to {most}, half the batch_size")
+        together = not (self.sync_batch_norm and self.arithmetic.compile)
+        _require(together, "sync_batch_norm", self.sync_batch_norm, "false with arithmetic.compile")
         _require(rate.lr > 0, "optimizer.lr", rate.lr, "a positive number")
         _require(0 < rate.lr_end <= rate.lr, "optimizer.lr_end", rate.lr_end, f"more than 0, at most lr ({rate.lr})")
         _require(self.evaluation.batch_size >= 1, "evaluation.batch_size", self.evaluation.batch_size, "1 or more")
