@@ -5,11 +5,11 @@
 
 #include "../kernels.h"
 
-/* A row: its start, its row of the output, and what its popcounts are taken from, of channel 0 (conv2d's bases). */
+/* A row: its start, what its popcounts are taken from, of channel 0 (conv2d's bases), and the start of its output. */
 typedef struct ob_product_row {
     const unsigned char *x;
     const int32_t *base; /* NULL: k */
-    int64_t at;
+    unsigned char *out;
 } ob_product_row;
 
 /* The words of a row: runs[0] times runs[1] runs of neighbouring words. The first stands x_at bytes behind the row's

@@ -18,6 +18,7 @@
 
 #include "../avx512vpopcnt/product.h"
 #include "../epilogue/epilogue_avx2.h"
+#include "../parts.h"
 #include "lanes.h"
 #include "window.h"
 
@@ -47,39 +48,56 @@ static ob_product_words words_of(const ob_conv2d_job *job, int64_t group_bytes, 
     };
 }
 
-/* Windows of one class, all channels of the part. */
-static void multiply(const ob_conv2d_job *job, const ob_dense_part *part, const ob_product_row *rows, int64_t count,
-                     const int32_t taps_y[2], const int32_t taps_x[2]) {
-    const int64_t part_end = part->channel + part->channels;
-    const int64_t k = (int64_t)(taps_y[1] - taps_y[0]) * (taps_x[1] - taps_x[0]) * job->group_c;
-    for (int64_t channel = part->channel; channel < part_end && count;) {
+/* The windows of one class: output places [y->places) x [x->places), taps [y->taps) x [x->taps). */
+typedef struct class_windows {
+    const ob_class *y, *x;
+    int64_t count;
+    ob_product_row rows[LISTED];
+} class_windows;
+
+/* Multiplies those listed with all channels of the part. */
+static void multiply(const ob_conv2d_job *job, const ob_dense_part *part, class_windows *c) {
+    const int32_t *const y = c->y->taps, *const x = c->x->taps;
+    const int64_t part_end = part->channel + part->channels, k = (int64_t)(y[1] - y[0]) * (x[1] - x[0]) * job->group_c;
+    for (int64_t channel = part->channel; channel < part_end && c->count;) {
         const int64_t group = channel / job->group_n, group_end = (group + 1) * job->group_n;
         const int64_t end = group_end < part_end ? group_end : part_end;
-        const ob_product_words words = words_of(job, group * job->group_c / 8, taps_y, taps_x);
-        ob_product_avx512vpopcnt(&job->dense, rows, count, &words, k, channel, end);
+        const ob_product_words words = words_of(job, group * job->group_c / 8, y, x);
+        ob_product_avx512vpopcnt(&job->dense, c->rows, c->count, &words, k, channel, end);
         channel = end;
+    }
+    c->count = 0;
+}
+
+/* Columns [ox, end) of output line `line`, which is line oy of the picture at `image`. */
+static void list_windows(const ob_conv2d_job *job, const ob_dense_part *part, class_windows *c,
+                         const unsigned char *image, int64_t line, int64_t oy, int64_t ox, int64_t end) {
+    const unsigned char *x = image + oy * job->stride_y + ox * job->stride_x;
+    unsigned char *out = job->dense.out + (line * job->out_width + ox) * job->dense.out_bytes;
+    for (; ox < end; ox++, x += job->stride_x, out += job->dense.out_bytes) {
+        const int32_t *base = NULL;
+        if (!job->leaves_out) base = job->base + (job->class_y[oy] + job->class_x[ox]) * job->base_step;
+        if (c->count == LISTED) multiply(job, part, c);
+        c->rows[c->count++] = (ob_product_row){x, base, out};
     }
 }
 
-/* The part's windows in the places of two classes, with these taps. */
+/* The part's windows of one class. */
 static void multiply_class(const ob_conv2d_job *job, const ob_dense_part *part, const ob_class *y, const ob_class *x) {
-    const int64_t width = job->out_width, height = job->out_height, part_end = part->row + part->rows;
-    ob_product_row rows[LISTED];
-    int64_t count = 0;
-    for (int64_t line = part->row / width; line * width < part_end; line++) {
-        const int64_t oy = line % height, first = line * width + x->places[0], past = line * width + x->places[1];
-        if (oy < y->places[0] || oy >= y->places[1]) continue;
-        const unsigned char *const image = job->dense.x + line / height * job->image_bytes + oy * job->stride_y;
-        const int64_t end = past < part_end ? past : part_end;
-        for (int64_t row = first > part->row ? first : part->row; row < end; row++) {
-            const int64_t ox = row - line * width;
-            const int32_t *const base =
-                job->leaves_out ? NULL : job->base + (job->class_y[oy] + job->class_x[ox]) * job->base_step;
-            if (count == LISTED) multiply(job, part, rows, count, y->taps, x->taps), count = 0;
-            rows[count++] = (ob_product_row){image + ox * job->stride_x, base, row};
-        }
+    const int64_t width = job->out_width, height = job->out_height, pixels = width * height;
+    const int64_t part_end = part->row + part->rows;
+    const unsigned char *image = job->dense.x + part->row / pixels * job->image_bytes;
+    class_windows c; /* its rows are not cleared: there are many classes */
+    c.y = y, c.x = x, c.count = 0;
+    for (int64_t b = part->row / pixels; b * pixels < part_end; b++, image += job->image_bytes) {
+        const int64_t first = part->row - b * pixels, past = part_end - b * pixels; /* pixels of this picture */
+        const int64_t top = ob_most(y->places[0], first > 0 ? first / width : 0);
+        const int64_t bottom = ob_least(y->places[1], past < pixels ? ob_parts(past, width) : height);
+        for (int64_t oy = top; oy < bottom; oy++)
+            list_windows(job, part, &c, image, b * height + oy, oy, ob_most(x->places[0], first - oy * width),
+                         ob_least(x->places[1], past - oy * width));
     }
-    multiply(job, part, rows, count, y->taps, x->taps);
+    multiply(job, part, &c);
 }
 
 static void plain(const ob_conv2d_job *job, const ob_dense_part *part) {

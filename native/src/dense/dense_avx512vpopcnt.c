@@ -45,7 +45,7 @@ static void plain(const ob_dense_job *job, const ob_dense_part *part) {
     for (int64_t first = 0; first < part->rows; first += BLOCK) {
         const int64_t count = part->rows - first < BLOCK ? part->rows - first : BLOCK;
         for (int64_t i = 0, row = part->row + first; i < count; i++, row++)
-            rows[i] = (ob_product_row){.x = job->x + row * job->x_bytes, .at = row};
+            rows[i] = (ob_product_row){job->x + row * job->x_bytes, NULL, job->out + row * job->out_bytes};
         ob_product_avx512vpopcnt(job, rows, count, &words, job->k, part->channel, part->channel + part->channels);
     }
 }

@@ -45,9 +45,9 @@ OB_INLINE void store16(unsigned char *to, __mmask16 live, __m512i v_x16) {
         _mm512_mask_storeu_epi32(to, live, v_x16);
 }
 
-OB_INLINE void ob_store_avx512(const ob_dense_job *job, const ob_finish_avx512 *f, int64_t row, int64_t channel,
-                               __m512i y_i32x16) {
-    unsigned char *out = job->out + row * job->out_bytes;
+/* out: where the row starts. */
+OB_INLINE void ob_store_to_avx512(const ob_dense_job *job, const ob_finish_avx512 *f, unsigned char *out,
+                                  int64_t channel, __m512i y_i32x16) {
     if (job->epilogue.output == OB_OUTPUT_INT32) {
         store16(out + channel * 4, f->live, y_i32x16);
     } else if (job->epilogue.output == OB_OUTPUT_FLOAT) {
@@ -59,6 +59,11 @@ OB_INLINE void ob_store_avx512(const ob_dense_job *job, const ob_finish_avx512 *
         const uint16_t minus = (uint16_t)below;
         memcpy(out + channel / 8, &minus, sizeof minus); /* inside the row: a row of bits is whole words */
     }
+}
+
+OB_INLINE void ob_store_avx512(const ob_dense_job *job, const ob_finish_avx512 *f, int64_t row, int64_t channel,
+                               __m512i y_i32x16) {
+    ob_store_to_avx512(job, f, job->out + row * job->out_bytes, channel, y_i32x16);
 }
 
 OB_TARGET_END
