@@ -45,7 +45,9 @@ bool build_barrier(Instruction &i) {
             u64 parity = t.sure(o[2], "a parity");
             if (parity > 1) throw Failure("a parity is 0 or 1");
             bool over = b.phase != parity;
-            if (!over && parks && t.machine->chance() % 64) return Step::STAY; /* else it gives up, as it may */
+            /* It may give up, and does so now and then, but not for ever: a deadlock has to show. */
+            if (!over && parks && (t.machine->chance() % 64 || ++t.gave_up > 2)) return Step::STAY;
+            if (over) t.gave_up = 0;
             if (over) join(t.clock, b.released);
             t.set(o[0], over, true);
             return Step::NEXT;

@@ -83,7 +83,7 @@ int start(const Config &config, const Function &f, void **arguments) {
 extern "C" {
 /* Of the machine, not of the driver: memory that kernels may touch, what went wrong, where chance begins. */
 void machine_memory(const void *first, u64 bytes) {
-    regions.push_back({(const u8 *)first, bytes});
+    regions.push_back({(const u8 *)first, bytes, {}});
 }
 void machine_forget_memory() {
     regions.clear();

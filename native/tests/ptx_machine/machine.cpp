@@ -73,6 +73,22 @@ void Machine::check_global(const void *address, u64 bytes, const char *what) con
                   std::to_string((u64)address) + ", " + std::to_string(bytes) + " bytes");
 }
 
+/* Results have one writer: two threads that store to one place are a race, or work done twice. */
+void Machine::note_store(const Thread &thread, const void *address, u64 bytes) {
+    const u32 *at = thread.block->index, threads = block[0] * block[1] * block[2];
+    u32 me = ((at[2] * grid[1] + at[1]) * grid[0] + at[0]) * threads + thread.linear + 1;
+    for (auto &region : regions) {
+        if ((const u8 *)address < region.first || (const u8 *)address >= region.first + region.bytes) continue;
+        region.writers.resize(region.bytes);
+        for (u64 i = 0; i < bytes; ++i) {
+            u32 &writer = region.writers[(u64)((const u8 *)address - region.first) + i];
+            if (writer && writer != me) throw Failure("two threads store to one place in global memory");
+            writer = me;
+        }
+        return;
+    }
+}
+
 std::unique_ptr<Cluster> Machine::make_cluster(u32 first) {
     auto cluster = std::make_unique<Cluster>();
     u32 count = block[0] * block[1] * block[2], warps = (count + 31) / 32;

@@ -62,7 +62,7 @@ struct Thread {
     std::vector<u16> marks; /* 1 holds a value, 2 a product will write it; above: the fence before its last write */
     std::vector<u8> local;
     Clock clock;
-    u32 proxy_fence = 0, barriers_fence = 0;
+    u32 proxy_fence = 0, gave_up = 0;
     struct Copy {
         Block *block;
         u32 offset, bytes, valid;
@@ -118,9 +118,10 @@ struct Cluster {
     u32 products_of(const Warp &warp) const; /* the clock entry of a warp's products */
 };
 
-struct Region {
+struct Region { /* of global memory; writers: a number for each thread that stored there */
     const u8 *first;
     u64 bytes;
+    std::vector<u32> writers;
 };
 
 struct Machine {
@@ -136,6 +137,7 @@ struct Machine {
     u32 chance();
     void run(); /* throws Failure */
     void check_global(const void *address, u64 bytes, const char *what) const;
+    void note_store(const Thread &thread, const void *address, u64 bytes);
 
   private:
     std::unique_ptr<Cluster> make_cluster(u32 first);

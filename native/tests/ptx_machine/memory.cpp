@@ -88,6 +88,7 @@ u8 *locate(Thread &t, const Access &a, bool write) {
     bool in_local = p >= local && p + a.bytes <= local + t.local.size();
     if (a.is_parameter && !in_parameters) throw Failure("a parameter is read past the end of all");
     if (!in_parameters && !in_local) t.machine->check_global(p, a.bytes, write ? "a store" : "a load");
+    if (write && a.checks_races && !in_local) t.machine->note_store(t, p, a.bytes);
     if (write && in_parameters) throw Failure("a store to the parameters");
     return (u8 *)address;
 }

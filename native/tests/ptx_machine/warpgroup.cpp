@@ -115,7 +115,8 @@ bool build_warpgroup(Instruction &i) {
         bool bits = i.has("b1") && i.has("and") && i.has("popc"), bytes = i.has("s8");
         u32 columns = 0, k = 0;
         for (auto &part : i.parts) sscanf(part.c_str(), "m64n%uk%u", &columns, &k);
-        if (!columns || columns % 8 || columns > 256 || !(bits || bytes) || k != (bits ? 256u : 32u)) return false;
+        bool exists = columns && columns <= 256 && columns % (columns <= 32 ? 8 : 16) == 0;
+        if (!exists || !(bits || bytes) || k != (bits ? 256u : 32u)) return false;
         i.together = [=](Warp &warp) { issue(warp, columns); };
     } else
         return false;

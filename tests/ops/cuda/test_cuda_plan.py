@@ -64,6 +64,10 @@ def test_sizes_decide_the_kernel() -> None:
     assert _plan.best_variant(H100, 64, 4096, 512) == "128x64"
 
 
+def test_a_device_smaller_than_a_cluster_still_gets_a_grid() -> None:
+    assert _plan.dense(Device((9, 0), 1), BITS, 3, 100, 64, 1024, 16, "192x256-pair").grid == 2
+
+
 def test_padding_counts_the_positions_past_k() -> None:
     assert _plan.dense(Device((10, 0), 100), BITS, 3, 100, 64, 1000, 16).padding == 1024 - 1000
     assert _plan.dense(Device((10, 0), 100), BYTES, 3, 100, 64, 1000, 8).padding == 0  # bytes are padded with zeros

@@ -17,8 +17,9 @@ from onebit import bits, ops
 from onebit.bits import _reference as reference
 from onebit.bits import _reference_conv as conv_reference
 from onebit.bits._window import Padding, Window
+from onebit.ops import _epilogue
 from onebit.ops import cuda as engine
-from onebit.ops.cuda import _launch, _operators
+from onebit.ops.cuda import _finish, _launch, _operators
 from onebit.ops.cuda._operators import CONV2D, DENSE
 from onebit.ops.cuda._sources import Kernel
 
@@ -92,7 +93,7 @@ def test_a_fused_epilogue_and_a_pool_are_the_definition(ptx_gpu: Callable) -> No
     direction, residual = ones(n, g).to(torch.int8), torch.randn(5, n, generator=g)
     floats, words = torch.empty(5, n), torch.empty(5, 2, dtype=torch.int64)
     arguments = [scale, bias, [slope], [residual], True, threshold, direction]
-    _operators.finish(_operators.BOTH, sums, arguments, (floats, words))
+    _finish.finish(_epilogue.BOTH, sums, arguments, (floats, words))
     steps = reference.Steps((slope,), residual, True)
     expected = steps.after(sums.float() * scale + bias)
     assert torch.equal(floats, expected)

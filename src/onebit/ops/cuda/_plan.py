@@ -156,7 +156,7 @@ def _wgmma(device: Device, operand: int, output: int, m: int, n: int, name: str)
         name=f"wgmma {name}",
         form=AND if operand == BITS else DOT,
         tile=variant.tile,
-        grid=min(tiles, device.processors // variant.cluster) * variant.cluster,
+        grid=min(tiles, max(1, device.processors // variant.cluster)) * variant.cluster,
         threads=128 * (variant.consumers + 1),
         shared_bytes=variant.shared_bytes,
         cluster=variant.cluster,
