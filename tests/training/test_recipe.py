@@ -139,6 +139,18 @@ def test_data_takes_steps_and_a_share_or_a_number_for_validation(recipe):
     assert Recipe.parse(changed.yaml(), name="other", origin="text") == changed
 
 
+def test_the_authors_validation_pictures_are_those_of_svhn_alone(recipe, data):
+    with pytest.raises(
+        OptionError, match=r"data.balanced is 'authors'. Expected split: train\+extra and validation: 6000"
+    ):
+        recipe.override("data.balanced=authors")
+    theirs = Recipe.load("svhn-convnet")
+    assert theirs.data.balanced == Recipe.load("svhn-convnet-shift").data.balanced == "authors"
+    with pytest.raises(OptionError, match="corners has 280 pictures here"):
+        theirs.data.parts(data[0])
+    assert [len(part) for part in recipe.data.parts(data[0])] == [210, 70]
+
+
 def test_a_small_set_is_trained_for_more_epochs(recipe):
     changed = recipe.override("min_steps=100", "batch_size=20", "epochs=3")
     assert changed.for_pictures(1000).epochs == 3  # 50 steps each

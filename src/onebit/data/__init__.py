@@ -33,4 +33,5 @@ from onebit.data._pictures import PictureSet as PictureSet
 from onebit.data._preprocess import Preprocess as Preprocess
 from onebit.data._preprocess import preprocess as preprocess
 from onebit.data._split import split as split
+from onebit.data._svhn_authors import split_as_authors as split_as_authors
 from onebit.data._whiten import Zca as Zca

@@ -28,7 +28,8 @@ class DataOptions:
     split: the split of the set that is trained on, such as svhn's "train+extra".
     size, workers: of pictures that are read from folders: side in pixels, and processes that read ahead.
     validation: how many of its pictures (the last ones) are held out to select the best epoch: a share, or a number
-        from 2 on.  balanced: hold out as many of every class.
+        from 2 on.  balanced: hold out as many of every class; "authors" are the 6,000 that the paper's authors drew
+        from svhn's "train+extra".
     augment: random changes of the training pictures, see `onebit.data.augment`: [crop: 4, flip].
     preprocess: what happens to every picture on its way into the network, in use too, see `onebit.data.preprocess`:
         [gcn: 55, zca]. What it learns it learns from the training pictures that are not held out.
@@ -37,7 +38,7 @@ class DataOptions:
     name: str
     split: str = "train"
     validation: float = 1 / 6
-    balanced: bool = False
+    balanced: Literal[True, False, "authors"] = False
     augment: list[Any] = field(default_factory=list)
     preprocess: list[Any] = field(default_factory=list)
     path: str | None = None
@@ -56,6 +57,12 @@ class DataOptions:
         """(C, H, W) of the pictures."""
         return (3, self.size, self.size) if self.size is not None else data.picture_shape(self.name)
 
+    def parts(self, whole: PictureSet) -> tuple[PictureSet, PictureSet]:
+        """(training, validation) parts."""
+        if self.balanced == "authors":
+            return data.split_as_authors(whole)
+        return data.split(whole, self.held_out(len(whole)), balanced=self.balanced)
+
     def held_out(self, count: int) -> int:
         """The number of pictures held out of `count`."""
         return max(1, round(count * self.validation)) if self.validation < 1 else round(self.validation)
@@ -65,6 +72,8 @@ class DataOptions:
         _require(
             share, "data.validation", self.validation, "a share between 0 and 1, or a number of pictures from 2 on"
         )
+        theirs = self.balanced != "authors" or (self.split, self.validation) == ("train+extra", 6000)
+        _require(theirs, "data.balanced", self.balanced, "split: train+extra and validation: 6000 with it")
         data.augment(self.augment)
         data.preprocess(self.preprocess)
 

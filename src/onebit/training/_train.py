@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from onebit.data import PictureSet, split
+from onebit.data import PictureSet
 from onebit.training._callback import Callback
 from onebit.training._confusion import confusion
 from onebit.training._interrupt import Interrupt
@@ -73,7 +73,7 @@ def train(
         folder.start(recipe, overwrite=overwrite)
     processes.wait_for_everyone()
     whole, test = data or tuple(recipe.data.open(part, root) for part in ("train", "test"))
-    training, validation = split(whole, recipe.data.held_out(len(whole)), balanced=recipe.data.balanced)
+    training, validation = recipe.data.parts(whole)
     begin = time.perf_counter()
     devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
     try:
