@@ -111,6 +111,22 @@ bool ob_look(ob_frame *f, uint64_t slot, const char *name, ob_dtype dtype, ob_vi
     return copy(f, tensor, dtype, v);
 }
 
+bool ob_look_where_it_is(ob_frame *f, uint64_t slot, const char *name, int64_t *bytes, const void **data) {
+    const ob_handle tensor = (ob_handle)(uintptr_t)slot;
+    int32_t code = -1, device = -1;
+    bool dense = false;
+    if (ob_torch.aoti_torch_get_dtype(tensor, &code) || ob_torch.aoti_torch_get_device_type(tensor, &device) ||
+        ob_torch.aoti_torch_get_numel(tensor, bytes) || ob_torch.aoti_torch_is_contiguous(tensor, &dense) ||
+        ob_torch.torch_get_const_data_ptr(tensor, data))
+        return ob_fail(f, "torch could not describe %s", name);
+    int d = 0;
+    while (d < OB_DTYPE_COUNT && dtype_codes[d] != code) d++;
+    if (d == OB_DTYPE_COUNT) return ob_fail(f, "%s has a dtype that none has", name);
+    *bytes *= (int64_t)dtype_bytes[d];
+    if (device != ob_torch.aoti_torch_device_type_cpu()) return ob_fail(f, "%s is not on the CPU", name);
+    return dense || ob_fail(f, "%s is not contiguous; call .contiguous() first", name);
+}
+
 bool ob_dtype_of(ob_frame *f, uint64_t slot, const char *name, ob_dtype *dtype) {
     int32_t code = -1;
     if (ob_torch.aoti_torch_get_dtype((ob_handle)(uintptr_t)slot, &code))

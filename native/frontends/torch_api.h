@@ -39,6 +39,8 @@ typedef void ob_boxed(uint64_t *stack, uint64_t inputs, uint64_t outputs);
     FUNCTION(int32_t, torch_get_num_threads, (uint32_t *))                                                             \
     FUNCTION(int32_t, torch_list_size, (ob_list, size_t *))                                                            \
     FUNCTION(int32_t, torch_list_get_item, (ob_list, size_t, uint64_t *))                                              \
+    FUNCTION(int32_t, torch_new_list_reserve_size, (size_t, ob_list *))                                                \
+    FUNCTION(int32_t, torch_list_push_back, (ob_list, uint64_t))                                                       \
     FUNCTION(int32_t, torch_delete_list, (ob_list))
 
 #define OB_DECLARE(result, name, parameters) result(*name) parameters;
@@ -83,6 +85,8 @@ typedef struct ob_view {
 } ob_view;
 /* Checks dtype and device and makes the argument readable: dense and aligned for its type, by a copy if need be. */
 bool ob_look(ob_frame *f, uint64_t slot, const char *name, ob_dtype dtype, ob_view *v);
+/* Where a dense tensor on the CPU is, of whatever dtype, and how many bytes it has. */
+bool ob_look_where_it_is(ob_frame *f, uint64_t slot, const char *name, int64_t *bytes, const void **data);
 /* The dtype of a tensor, OB_DTYPE_COUNT for one that is not in the list; its name. */
 bool ob_dtype_of(ob_frame *f, uint64_t slot, const char *name, ob_dtype *dtype);
 const char *ob_dtype_text(ob_dtype dtype);
@@ -162,5 +166,7 @@ ob_dtype ob_input_dtype(ob_input input);
 /* The kernels: they read the stack, make the results (out has room for two) and note what went wrong. */
 #define OB_KERNEL(name, signature) bool ob_op_##name(ob_frame *f, const uint64_t *stack, ob_handle *out);
 OB_OPERATORS(OB_KERNEL)
+/* One with lists of any length, onebit::network, is boxed by hand. */
+ob_boxed ob_boxed_network;
 
 #endif

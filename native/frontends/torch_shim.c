@@ -166,7 +166,7 @@ ob_status ob_register_torch(void) {
         ob_boxed *kernel;
     } operators[] = {
 #define OB_ROW(name, signature) {#name, boxed_##name},
-        OB_OPERATORS(OB_ROW)};
+        OB_OPERATORS(OB_ROW){"network", ob_boxed_network}};
     for (size_t i = 0; i < sizeof operators / sizeof *operators; i++)
         if (ob_torch.aoti_torch_library_impl(library, operators[i].name, operators[i].kernel)) {
             ob_torch.aoti_torch_delete_library_object(library);

@@ -41,6 +41,12 @@ enum {
     OB_ERROR_GROUPS = 13,     /* groups is below 1, or does not divide both channel counts */
     OB_ERROR_PAD_VALUE = 14,  /* the pad value is neither -1, 0 nor +1 */
     OB_ERROR_TYPE = 15,       /* no such element type or layout, or pixels (0 to 255) without a threshold */
+    OB_ERROR_STEP = 16,       /* a step of a network names no known operator, or has an address where none belongs */
+    OB_ERROR_VALUE = 17,      /* a step or an end of a network names a value that is not there, or gives one twice */
+    OB_ERROR_CONSTANT = 18,   /* a step of a network lacks a constant, or names one that is not there or too small */
+    OB_ERROR_FIT = 19, /* a value of a network has another type or size than the step needs that reads or gives it */
+    OB_ERROR_NETWORK = 20, /* no network has that number */
+    OB_ERROR_MEMORY = 21,  /* the system gave no memory for a network's plan */
     OB_STATUS_COUNT
 };
 OB_API const char *ob_status_text(ob_status status);
@@ -264,6 +270,8 @@ typedef struct ob_sign_gradients_call {
 /* Bytes of workspace, from everything but the pointers to values; 0 for a call that is refused. */
 OB_API size_t ob_sign_gradients_workspace(const ob_sign_gradients_call *call);
 OB_API ob_status ob_sign_gradients(const ob_sign_gradients_call *call);
+
+/* ---- networks: onebit_network.h -------------------------------------------------------------------------------- */
 
 /* ---- front doors ---------------------------------------------------------------------------------------------- */
 /* Registers the CPU kernels of the torch operators onebit::* through the C shim of the torch that is loaded in this

@@ -9,18 +9,18 @@ enum {
     TASK_MACS_U8 = 1 << 19,
 };
 
-void ob_dense_part_task(void *plan, int64_t index) {
-    const ob_dense_ready *p = plan;
-    const ob_dense_part part = ob_part_of(&p->cut, index);
+void ob_dense_part_task(void *ready, int64_t index) {
+    const ob_dense_ready *r = ready;
+    const ob_dense_part part = ob_part_of(&r->cut, index);
     ob_dense_part block = part;
     for (; block.row < part.row + part.rows; block.row += block.rows) {
-        block.rows = ob_least(ob_float_steps_rows(&p->steps, &part), part.row + part.rows - block.row);
-        ((ob_dense_kernel *)p->choice.kernel)(&p->job, &block);
-        if (p->steps.kernel) p->steps.kernel(&p->steps.epilogue, p->job.out, p->job.n, &block);
+        block.rows = ob_least(ob_float_steps_rows(&r->steps, &part), part.row + part.rows - block.row);
+        ((ob_dense_kernel *)r->choice.kernel)(&r->job, &block);
+        if (r->steps.kernel) r->steps.kernel(&r->steps.epilogue, r->job.out, r->job.n, &block);
     }
 }
 
-ob_status ob_dense_make_ready(const ob_dense_call *call, ob_op op, ob_grain grain, ob_dense_ready *p) {
+ob_status ob_dense_make_ready(const ob_dense_call *call, ob_op op, ob_grain grain, ob_dense_ready *r) {
     if (!call) return OB_ERROR_NULL;
     ob_status status = ob_weights_check(call->weights, call->weights_bytes, call->n, call->k);
     if (status) return status;
@@ -31,7 +31,7 @@ ob_status ob_dense_make_ready(const ob_dense_call *call, ob_op op, ob_grain grai
     if ((status = ob_executor_check(call->executor))) return status;
     const int32_t threads = ob_executor_threads(call->executor);
     const ob_shape shape = {call->m, call->n, call->k, ob_parts(call->k, 64), 1};
-    *p = (ob_dense_ready){
+    *r = (ob_dense_ready){
         .op = op,
         .job = {.n = call->n,
                 .k = call->k,
@@ -40,26 +40,26 @@ ob_status ob_dense_make_ready(const ob_dense_call *call, ob_op op, ob_grain grai
                 .x_bytes = x_bytes,
                 .out_bytes = call->epilogue->output == OB_OUTPUT_BITS ? ob_parts(call->n, 64) * 8 : call->n * 4},
     };
-    if ((status = ob_resolve(op, &shape, threads, &p->choice)) || call->m == 0) return status;
-    if ((status = ob_float_steps_of(call->epilogue, &p->steps, &p->job.epilogue))) return status;
-    const ob_work work = {call->m, call->n, call->k, x_bytes, p->choice.part_rows};
-    p->cut = ob_cut_output(&work, threads, (op == OB_OP_dense_u8 ? TASK_MACS_U8 : TASK_MACS_BITS) / grain);
+    if ((status = ob_resolve(op, &shape, threads, &r->choice)) || call->m == 0) return status;
+    if ((status = ob_float_steps_of(call->epilogue, &r->steps, &r->job.epilogue))) return status;
+    const ob_work work = {call->m, call->n, call->k, x_bytes, r->choice.part_rows};
+    r->cut = ob_cut_output(&work, threads, (op == OB_OP_dense_u8 ? TASK_MACS_U8 : TASK_MACS_BITS) / grain);
     return OB_OK;
 }
 
-void ob_dense_bind(ob_dense_ready *p, const void *x, const int32_t *base, void *out, void *bits,
+void ob_dense_bind(ob_dense_ready *r, const void *x, const int32_t *base, void *out, void *bits,
                    const float *residual) {
-    p->job.x = x, p->job.base = base, p->job.out = out;
-    ob_float_steps_bind(&p->steps, bits, residual);
+    r->job.x = x, r->job.base = base, r->job.out = out;
+    ob_float_steps_bind(&r->steps, bits, residual);
 }
 
 static ob_status run(const ob_dense_call *call, ob_op op) {
-    ob_dense_ready plan;
-    const ob_status status = ob_dense_make_ready(call, op, OB_GRAIN_CALL, &plan);
+    ob_dense_ready ready;
+    const ob_status status = ob_dense_make_ready(call, op, OB_GRAIN_CALL, &ready);
     if (status || call->m == 0) return status;
     if (!call->x || !ob_outputs_are_there(call->out, call->epilogue)) return OB_ERROR_NULL;
-    ob_dense_bind(&plan, call->x, NULL, call->out, call->epilogue->bits, call->epilogue->residual);
-    ob_run(call->executor, plan.cut.parts, ob_dense_part_task, &plan);
+    ob_dense_bind(&ready, call->x, NULL, call->out, call->epilogue->bits, call->epilogue->residual);
+    ob_run(call->executor, ready.cut.parts, ob_dense_part_task, &ready);
     return OB_OK;
 }
 

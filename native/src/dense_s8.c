@@ -24,58 +24,60 @@ static ob_status lay_out(int64_t m, int64_t n, int64_t k, size_t *tables, size_t
     return OB_OK;
 }
 
-void ob_dense_s8_table_task(void *plan, int64_t index) {
-    const ob_dense_s8_ready *p = plan;
-    const ob_dense_part part = {0, 1, index * 64, ob_least(64, p->sums.n - index * 64)};
-    int32_t *base = (int32_t *)(void *)p->sums.out + part.channel;
-    p->kernel(&p->sums, &part);
+void ob_dense_s8_table_task(void *ready, int64_t index) {
+    const ob_dense_s8_ready *r = ready;
+    const ob_dense_part part = {0, 1, index * 64, ob_least(64, r->sums.n - index * 64)};
+    int32_t *base = (int32_t *)(void *)r->sums.out + part.channel;
+    r->kernel(&r->sums, &part);
     for (int64_t c = 0; c < part.channels; c++) base[c] *= -128;
 }
 
-void ob_dense_s8_copy_task(void *plan, int64_t index) {
-    const ob_dense_s8_ready *p = plan;
-    const int64_t first = index * p->copy_bytes, end = ob_least(p->size, first + p->copy_bytes);
-    for (int64_t i = first; i < end; i++) p->bytes[i] = p->x[i] ^ 0x80;
+void ob_dense_s8_copy_task(void *ready, int64_t index) {
+    const ob_dense_s8_ready *r = ready;
+    const int64_t first = index * r->copy_bytes, end = ob_least(r->size, first + r->copy_bytes);
+    for (int64_t i = first; i < end; i++) r->bytes[i] = r->x[i] ^ 0x80;
 }
 
-static void prepare_task(void *plan, int64_t index) {
-    const ob_dense_s8_ready *p = plan;
-    if (index < p->table_tasks)
-        ob_dense_s8_table_task(plan, index);
+static void prepare_task(void *ready, int64_t index) {
+    const ob_dense_s8_ready *r = ready;
+    if (index < r->table_tasks)
+        ob_dense_s8_table_task(ready, index);
     else
-        ob_dense_s8_copy_task(plan, index - p->table_tasks);
+        ob_dense_s8_copy_task(ready, index - r->table_tasks);
 }
 
-ob_status ob_dense_s8_make_ready(const ob_dense_call *call, ob_grain grain, ob_dense_s8_ready *p) {
+ob_status ob_dense_s8_make_ready(const ob_dense_call *call, ob_grain grain, ob_dense_s8_ready *r) {
     ob_choice dense;
     if (!call) return OB_ERROR_NULL;
-    *p = (ob_dense_s8_ready){.size = 0};
-    ob_status status = ob_dense_make_ready(call, OB_OP_dense_u8, grain, &p->product);
-    if (status || (status = lay_out(call->m, call->n, call->k, &p->tables, &p->copies))) return status;
+    *r = (ob_dense_s8_ready){.size = 0};
+    ob_status status = ob_dense_make_ready(call, OB_OP_dense_u8, grain, &r->product);
+    if (status || (status = lay_out(call->m, call->n, call->k, &r->tables, &r->copies))) return status;
     const int64_t words = ob_parts(call->k, 64);
     const ob_shape counting = {1, call->n, call->k, words, 1};
     if ((status = ob_resolve_inner(OB_OP_dense, &counting, &dense))) return status;
-    p->kernel = (ob_dense_kernel *)dense.kernel;
-    p->size = call->m * call->k;
-    p->copy_bytes = COPY_BYTES / grain;
-    p->table_tasks = ob_parts(call->n, 64), p->copy_tasks = ob_parts(p->size, p->copy_bytes);
-    p->sums = (ob_dense_job){.n = call->n,
+    r->kernel = (ob_dense_kernel *)dense.kernel;
+    r->size = call->m * call->k;
+    r->copy_bytes = COPY_BYTES / grain;
+    r->table_tasks = ob_parts(call->n, 64), r->copy_tasks = ob_parts(r->size, r->copy_bytes);
+    r->sums = (ob_dense_job){.n = call->n,
                              .k = call->k,
                              .words = words,
-                             .weights = p->product.job.weights,
+                             .weights = r->product.job.weights,
                              .x_bytes = words * 8,
                              .out_bytes = call->n * 4,
                              .epilogue = {.output = OB_OUTPUT_INT32}};
     return OB_OK;
 }
 
-void ob_dense_s8_bind(ob_dense_s8_ready *p, unsigned char *tables, unsigned char *copies, const void *x, void *out,
-                      void *bits, const float *residual) {
-    unsigned char *base = tables + row_bytes(p->sums.k);
-    memset(tables, 0, (size_t)p->sums.words * 8);
-    p->x = x, p->bytes = copies;
-    p->sums.x = tables, p->sums.out = base;
-    ob_dense_bind(&p->product, copies, (const int32_t *)(const void *)base, out, bits, residual);
+void ob_dense_s8_bind_memory(ob_dense_s8_ready *r, unsigned char *tables, unsigned char *copies) {
+    memset(tables, 0, (size_t)r->sums.words * 8);
+    r->sums.x = tables, r->sums.out = tables + row_bytes(r->sums.k);
+    r->bytes = copies;
+}
+
+void ob_dense_s8_bind(ob_dense_s8_ready *r, const void *x, void *out, void *bits, const float *residual) {
+    r->x = x;
+    ob_dense_bind(&r->product, r->bytes, (const int32_t *)(const void *)r->sums.out, out, bits, residual);
 }
 
 size_t ob_dense_s8_workspace(int64_t m, int64_t n, int64_t k, int32_t threads) {
@@ -85,19 +87,20 @@ size_t ob_dense_s8_workspace(int64_t m, int64_t n, int64_t k, int32_t threads) {
 }
 
 ob_status ob_dense_s8(const ob_dense_call *call) {
-    ob_dense_s8_ready plan;
-    const ob_status status = ob_dense_s8_make_ready(call, OB_GRAIN_CALL, &plan);
+    ob_dense_s8_ready ready;
+    const ob_status status = ob_dense_s8_make_ready(call, OB_GRAIN_CALL, &ready);
     if (status || call->m == 0) return status;
     const ob_epilogue *e = call->epilogue;
     if (!call->x || !ob_outputs_are_there(call->out, e)) return OB_ERROR_NULL;
-    if (!call->workspace || call->workspace_bytes < plan.tables + plan.copies + ALIGNMENT) return OB_ERROR_WORKSPACE;
+    if (!call->workspace || call->workspace_bytes < ready.tables + ready.copies + ALIGNMENT) return OB_ERROR_WORKSPACE;
     unsigned char *work = (unsigned char *)call->workspace + (64 - (uintptr_t)call->workspace % 64) % 64;
-    ob_dense_s8_bind(&plan, work, work + plan.tables, call->x, call->out, e->bits, e->residual);
-    const int64_t tasks = plan.table_tasks + plan.copy_tasks;
-    if (plan.size + call->n * plan.sums.words * 8 < ALONE_BYTES)
-        for (int64_t i = 0; i < tasks; i++) prepare_task(&plan, i);
+    ob_dense_s8_bind_memory(&ready, work, work + ready.tables);
+    ob_dense_s8_bind(&ready, call->x, call->out, e->bits, e->residual);
+    const int64_t tasks = ready.table_tasks + ready.copy_tasks;
+    if (ready.size + call->n * ready.sums.words * 8 < ALONE_BYTES)
+        for (int64_t i = 0; i < tasks; i++) prepare_task(&ready, i);
     else
-        ob_run(call->executor, tasks, prepare_task, &plan);
-    ob_run(call->executor, plan.product.cut.parts, ob_dense_part_task, &plan.product);
+        ob_run(call->executor, tasks, prepare_task, &ready);
+    ob_run(call->executor, ready.product.cut.parts, ob_dense_part_task, &ready.product);
     return OB_OK;
 }

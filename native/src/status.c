@@ -23,6 +23,13 @@ static const char *const sentences[OB_STATUS_COUNT] = {
     [OB_ERROR_PAD_VALUE] = "the pad value is neither -1, 0 nor +1",
     [OB_ERROR_TYPE] = "the element type or the layout is unknown, or pixels from 0 to 255, which have no sign, come "
                       "without a threshold",
+    [OB_ERROR_STEP] = "a step of the network names no known operator, or has an address where a number belongs",
+    [OB_ERROR_VALUE] = "a step, an input or an output of the network names a value that is not there, or that nothing "
+                       "before it gives, or gives one that is given already",
+    [OB_ERROR_CONSTANT] = "a step of the network lacks a constant, or names one that is not there or has another size",
+    [OB_ERROR_FIT] = "a value of the network has another type or size than the step that reads or gives it",
+    [OB_ERROR_NETWORK] = "no network has that number",
+    [OB_ERROR_MEMORY] = "the system gave no memory for the plan of a network",
 };
 
 const char *ob_status_text(ob_status status) {

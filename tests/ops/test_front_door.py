@@ -43,6 +43,7 @@ SCHEMAS |= {
     "unpack_conv_weights": f"onebit::unpack_conv_weights(Tensor weights, int n, {KERNEL}",
     "max_pool2d": "onebit::max_pool2d(Tensor x, int c, int[] kernel, int[] stride, int[] padding, Tensor minimum) "
     "-> Tensor",
+    "network": "onebit::network(Tensor[] inputs, Tensor[] constants, int number, int version) -> Tensor[]",
 }
 
 CHAIN = """

@@ -97,6 +97,7 @@ def test_the_kernel_that_is_named_is_the_one_that_runs(packed_mlp, isa):
 
 def test_explain_is_an_aligned_table_with_totals(packed_mlp):
     lines = packed_mlp().explain().splitlines()
+    assert lines.pop() == "On the CPU one call of the library runs the 3 operators from layers.0 to layers.2."
     assert [line.split()[0] for line in lines] == ["layer", "layers.0", "layers.1", "layers.2", "total"]
     column = lines[0].index("operator")
     assert all(line[column - 1] == " " for line in lines)

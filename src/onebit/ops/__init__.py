@@ -3,6 +3,7 @@
 The functions below check their arguments and call the operator of the same name. This list is the public API.
 """
 
+from onebit.ops import _network as _network  # defines its operator
 from onebit.ops import native as native
 from onebit.ops._conv1d import conv1d_bits as conv1d_bits
 from onebit.ops._conv1d import conv1d_both as conv1d_both

@@ -176,6 +176,9 @@ _FUNCTIONS = {
     "ob_conv2d_s8": (c_int32, [POINTER(ConvCall)]),
     "ob_max_pool2d_output": (c_int32, [POINTER(PoolCall), POINTER(c_int64)]),
     "ob_max_pool2d": (c_int32, [POINTER(PoolCall)]),
+    "ob_network_create": (c_int32, [c_void_p, POINTER(c_int64), POINTER(c_int32)]),
+    "ob_network_destroy": (c_int32, [c_int64]),
+    "ob_network_run": (c_int32, [c_void_p]),
 }
 
 

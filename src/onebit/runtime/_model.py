@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,8 @@ from onebit.export._operators import BY_TARGET, Operator
 from onebit.export._spec import InputSpec
 from onebit.export._trace import Value, trace
 from onebit.runtime._isa import isa_for
-from onebit.runtime._table import render
+from onebit.runtime._joined import Joined
+from onebit.runtime._table import one_call, render
 
 _FLOAT_LAYERS = ("aten.linear.default", "aten.conv2d.default")
 
@@ -62,22 +62,52 @@ class PackedModel(nn.Module):
         self.facts = facts or Facts()
         reads = [str(node.target) for node in graph_module.graph.nodes if node.op == "get_attr"]
         self._reads_own_buffers = all(name in graph_module._buffers for name in reads)
+        self._joined: Joined | None = None  # made by the first call
         self.eval()
 
     def forward(self, x: Tensor) -> Tensor:
-        """The output for x; raises DtypeError or ShapeError if x is not of `input_spec`."""
+        """The output for x; raises DtypeError or ShapeError if x is not of `input_spec`.
+
+        On the CPU, operators that follow each other run in one call of the library (`chains` names them). The graph
+        itself, `graph_module(x)`, runs them step by step, to the same numbers; so does this where something looks on:
+        torch.compile and torch.export, a dispatch mode, tensors elsewhere.
+        """
         self.input_spec.check(x)
-        directly = self._reads_own_buffers and not torch.compiler.is_compiling()
-        y: Tensor = self._run(x) if directly else self.graph_module(x)
+        if self._runs_alone(x):
+            return self.joined()(self.graph_module, x)
+        y: Tensor = self.graph_module(x)
         return y
+
+    def chains(self) -> list[list[str]]:
+        """The layers that run in one call of the library, by name; one list for each such call."""
+        return self.joined().names() if self._reads_own_buffers else []
+
+    def joined(self) -> Joined:
+        """The graph's code with one call for each chain, made at the first call and whenever the graph is another."""
+        found = self._joined
+        if found is None or not found.is_of(self.graph_module):
+            self._joined = found = Joined(self.graph_module, self.values)
+        return found
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_joined": None}  # a network has a number in this process alone
+
+    def _runs_alone(self, x: Tensor) -> bool:
+        return (
+            self._reads_own_buffers
+            and x.is_cpu
+            and type(x) is Tensor
+            and not torch.compiler.is_compiling()
+            and not torch._C._len_torch_dispatch_stack()
+        )
 
     def layers(self, batch: int = 1) -> list[LayerInfo]:
         """What each layer is, in the order they run; kernels are those that `batch` examples would run now."""
         return [self._layer(node, batch) for node in self.graph_module.graph.nodes if _is_layer(node)]
 
     def explain(self, batch: int = 1) -> str:
-        """The layers as a table of text, one line each, with the totals below."""
-        return render(self.layers(batch))
+        """The layers as a table of text, one line each, with the totals below, and what runs in one call."""
+        return "\n".join([render(self.layers(batch)), *map(one_call, self.chains())])
 
     def kernels(self, batch: int = 1) -> dict[str, str]:
         """Instruction set that `batch` examples would run now, for each native operator: {"dense": "avx2", ...}.
@@ -104,18 +134,6 @@ class PackedModel(nn.Module):
         """How many numbers the output has for an example, along its last dimension."""
         result = next(source(node) for node in self.graph_module.graph.nodes if node.op == "output")
         return self.values[result.name].shape[-1] if self.values[result.name].shape else 1
-
-    def _run(self, x: Tensor) -> Tensor:
-        """The graph's own code, with the buffers as plain attributes.
-
-        Looking them up through nn.Module, and calling the graph as a module, costs as much as the operators themselves
-        when layers are small (8 us of 18 for four layers).
-        """
-        module = self.graph_module
-        constants = _Constants()
-        constants.__dict__ = module._buffers
-        run: Callable[[_Constants, Tensor], Tensor] = type(module).forward
-        return run(constants, x)
 
     def _isa(self, node: fx.Node, operator: Operator, batch: int) -> str:
         given, result = self.values[source(node).name], self.values[node.name]
@@ -145,10 +163,6 @@ class PackedModel(nn.Module):
         weights = buffer(self.graph_module, source(node, 1))
         n, k = terms(attributes(node, found)) if found else (weights.shape[0], weights[0].numel())
         return n, k, weights.numel() * weights.element_size()
-
-
-class _Constants:
-    """What the graph's code sees as its module: its buffers, where they are now."""
 
 
 def terms(sizes: dict[str, Any]) -> tuple[int, int]:

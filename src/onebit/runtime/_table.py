@@ -19,6 +19,11 @@ def render(layers: Sequence[LayerInfo]) -> str:
     return "\n".join(_line(row, widths) for row in rows)
 
 
+def one_call(names: Sequence[str]) -> str:
+    """The sentence on a chain of layers."""
+    return f"On the CPU one call of the library runs the {len(names)} operators from {names[0]} to {names[-1]}."
+
+
 def _row(layer: LayerInfo) -> tuple[str, ...]:
     sizes = (f"{layer.n}", f"{layer.k}") if layer.n else ("", "")
     work = (f"{layer.macs:,}", f"{layer.weight_bytes:,}") if layer.n else ("", "")
