@@ -8,7 +8,7 @@ CFILES := $(shell find native benchmarks -name '*.[ch]')
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-python build-native test-native test-tiles test-arm test-sanitize test-slow test-cuda-compile test-cuda-emulated test-gpu bench-gpu check format bench bench-peers clean
+.PHONY: help setup demo test test-python build-native test-native test-tiles test-arm test-sanitize fuzz test-slow test-cuda-compile test-cuda-emulated test-gpu bench-gpu check format bench bench-peers clean
 
 help:           ## say what there is
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 28
@@ -68,6 +68,18 @@ test-sanitize: setup  ## the C tests under the address, undefined-behaviour and 
 	cmake -S . -B build/tsan -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DONEBIT_TESTS=ON -DONEBIT_SANITIZE=thread
 	cmake --build build/tsan
 	ctest --test-dir build/tsan --output-on-failure
+
+# Debian packs libFuzzer apart from clang: say which package lacks, rather than fail in CMake.
+CLANG        ?= clang
+FUZZ_SECONDS ?= 600
+fuzz: setup  ## hostile calls of the C library, chosen by libFuzzer, under clang's sanitizers, for FUZZ_SECONDS (600)
+	@mkdir -p build/fuzz/corpus
+	@echo 'int LLVMFuzzerTestOneInput(const char *data, long size) { return size < 0 && *data; }' | \
+	  $(CLANG) $(CFLAGS) -x c -fsanitize=fuzzer,address,undefined - -o build/fuzz/probe || { \
+	  echo "make fuzz needs a clang that links -fsanitize=fuzzer: apt-get install clang libclang-rt-dev, or CLANG=clang-19"; exit 1; }
+	CC=$(CLANG) cmake -S . -B build/fuzz -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DONEBIT_TESTS=ON -DONEBIT_FUZZ=ON -DONEBIT_SANITIZE=address,undefined
+	cmake --build build/fuzz --target fuzz_calls
+	cd build/fuzz && nice -n 19 native/tests/fuzz_calls -max_total_time=$(FUZZ_SECONDS) -max_len=600 -print_funcs=0 corpus
 
 # ---- GPU: a GPU machine's Python brings its own torch, so there the plain C library beside the sources is enough --
 GPULIB := $(CURDIR)/build/gpu/libonebit.so
