@@ -7,8 +7,9 @@
  * nothing is added across lanes, and a short window (27 bytes for 3 colours and 3x3) costs no more than its bytes, each
  * run rounded up to 4: the bytes read past a run meet weights of 0. Cost of 64 MAC: 1 vpdpbusd and its share of the
  * loads (10 for 24). Limit: two vpdpbusd per cycle = 128 MAC/cycle. Bottleneck: that, and for 3 colours the 36 bytes
- * done for 27. Exact: the true sum fits int32 (conv2d_plan.c), so what wraps on the way does not matter. Groups whose
- * outputs are no multiple of 16 take the definition's own loop. */
+ * done for 27; of 36 bytes 80 % of it are reached (Zen 5), the rest is the start and the end of a tile. Exact: the true
+ * sum fits int32 (conv2d_plan.c), so what wraps on the way does not matter. Groups whose outputs are no multiple of 16
+ * take the definition's own loop. */
 #include <immintrin.h>
 
 #include "../epilogue/epilogue_avx512.h"
@@ -16,7 +17,18 @@
 
 OB_TARGET_BEGIN(OB_TARGET_DOT)
 
-enum { ROWS = 6, VECTORS = 4 };
+enum {
+    ROWS = 6,
+    VECTORS = 4,
+    LISTED = 256, /* windows that all channels go over at once */
+};
+
+/* A window: where it starts, the base of its channel 0, and where its output starts. */
+typedef struct place {
+    const unsigned char *x;
+    const int32_t *base;
+    unsigned char *out;
+} place;
 
 OB_INLINE int32_t load_i32(const unsigned char *from) {
     int32_t v;
@@ -24,83 +36,94 @@ OB_INLINE int32_t load_i32(const unsigned char *from) {
     return v;
 }
 
-/* `rows` windows x 16 * vectors channels of one group. */
-OB_INLINE void tile(const ob_conv2d_job *job, ob_window *window, int64_t row, int64_t channel, const int rows,
-                    const int vectors) {
-    const int64_t group_bytes = channel / job->group_n * job->group_c, bytes_per_16 = job->step_count * 64;
-    const unsigned char *x[ROWS], *w = job->bytes + channel / 16 * bytes_per_16;
-    const int32_t *base[ROWS];
-    __m512i sum_i32x16[ROWS][VECTORS];
-    OB_UNROLL
-    for (int r = 0; r < rows; r++) {
-        x[r] = window->x + group_bytes;
-        base[r] = ob_window_base(job, window) + channel;
-        ob_window_next(job, window);
-        OB_UNROLL
-        for (int v = 0; v < vectors; v++) sum_i32x16[r][v] = _mm512_setzero_si512();
-    }
-    OB_NO_UNROLL
-    for (int64_t i = 0; i < job->step_count; i++, w += 64) {
-        const int64_t x_at = job->steps[i];
-        __m512i w_i8x64[VECTORS];
-        OB_UNROLL
-        for (int v = 0; v < vectors; v++) w_i8x64[v] = _mm512_loadu_si512(w + v * bytes_per_16);
-        OB_UNROLL
-        for (int r = 0; r < rows; r++) {
-            const __m512i x_u8x64 = _mm512_set1_epi32(load_i32(x[r] + x_at));
-            OB_UNROLL
-            for (int v = 0; v < vectors; v++) {
-                sum_i32x16[r][v] = OB_DOT(sum_i32x16[r][v], x_u8x64, w_i8x64[v]);
-                OB_IN_ORDER(sum_i32x16[r][v]);
-            }
-        }
-    }
+/* The outputs of a window. */
+OB_INLINE void store(const ob_conv2d_job *job, const ob_finish_avx512 *finish, const place *at, int64_t channel,
+                     const __m512i sum_i32x16[VECTORS], const int vectors) {
     const __m512i factor_i32x16 = _mm512_set1_epi32(job->bytes_factor);
+    const int bits = job->dense.epilogue.output == OB_OUTPUT_BITS;
+    uint64_t minus = 0;
     OB_UNROLL
     for (int v = 0; v < vectors; v++) {
-        const ob_finish_avx512 finish = ob_finish_load_avx512(&job->dense, channel + 16 * v);
+        const __m512i scaled_i32x16 =
+            job->bytes_factor == 1 ? sum_i32x16[v] : _mm512_mullo_epi32(sum_i32x16[v], factor_i32x16);
+        const __m512i y_i32x16 = _mm512_add_epi32(scaled_i32x16, _mm512_loadu_si512(at->base + channel + 16 * v));
+        if (bits)
+            minus |= (uint64_t)ob_below_avx512(&finish[v], y_i32x16) << 16 * v;
+        else
+            ob_store_to_avx512(&job->dense, &finish[v], at->out, channel + 16 * v, y_i32x16);
+    }
+    if (bits) memcpy(at->out + channel / 8, &minus, 2 * (size_t)vectors); /* inside the row, which is whole words */
+}
+
+/* `count` tiles of `rows` windows x 16 * vectors channels of one group. */
+OB_INLINE void panel(const ob_conv2d_job *job, const place *at, int64_t count, int64_t channel, const int rows,
+                     const int vectors) {
+    const int64_t group_bytes = channel / job->group_n * job->group_c, bytes_per_16 = job->step_count * 64;
+    ob_finish_avx512 finish[VECTORS];
+    OB_UNROLL
+    for (int v = 0; v < vectors; v++) finish[v] = ob_finish_load_avx512(&job->dense, channel + 16 * v);
+    for (; count > 0; count--, at += rows) {
+        const unsigned char *x[ROWS], *w = job->bytes + channel / 16 * bytes_per_16;
+        __m512i sum_i32x16[ROWS][VECTORS];
         OB_UNROLL
         for (int r = 0; r < rows; r++) {
-            const __m512i sum = sum_i32x16[r][v];
-            const __m512i scaled_i32x16 = job->bytes_factor == 1 ? sum : _mm512_mullo_epi32(sum, factor_i32x16);
-            const __m512i base_i32x16 = _mm512_loadu_si512(base[r] + 16 * v);
-            ob_store_avx512(&job->dense, &finish, row + r, channel + 16 * v,
-                            _mm512_add_epi32(scaled_i32x16, base_i32x16));
+            x[r] = at[r].x + group_bytes;
+            OB_UNROLL
+            for (int v = 0; v < vectors; v++) sum_i32x16[r][v] = _mm512_setzero_si512();
         }
+        OB_NO_UNROLL
+        for (int64_t i = 0; i < job->step_count; i++, w += 64) {
+            const int64_t x_at = job->steps[i];
+            __m512i w_i8x64[VECTORS];
+            OB_UNROLL
+            for (int v = 0; v < vectors; v++) w_i8x64[v] = _mm512_loadu_si512(w + v * bytes_per_16);
+            OB_UNROLL
+            for (int r = 0; r < rows; r++) {
+                const __m512i x_u8x64 = _mm512_set1_epi32(load_i32(x[r] + x_at));
+                OB_UNROLL
+                for (int v = 0; v < vectors; v++) {
+                    sum_i32x16[r][v] = OB_DOT(sum_i32x16[r][v], x_u8x64, w_i8x64[v]);
+                    OB_IN_ORDER(sum_i32x16[r][v]);
+                }
+            }
+        }
+        OB_UNROLL
+        for (int r = 0; r < rows; r++) store(job, finish, &at[r], channel, sum_i32x16[r], vectors);
     }
 }
 
-typedef void tile_function(const ob_conv2d_job *job, ob_window *window, int64_t row, int64_t channel);
-#define OB_TILE(rows, vectors)                                                                                 \
-    static __attribute__((noinline)) void tile_##rows##x##vectors(const ob_conv2d_job *job, ob_window *window, \
-                                                                  int64_t row, int64_t channel) {              \
-        tile(job, window, row, channel, rows, vectors);                                                        \
+typedef void panel_function(const ob_conv2d_job *job, const place *at, int64_t count, int64_t channel);
+#define OB_PANEL(rows, vectors)                                                                               \
+    static __attribute__((noinline)) void panel_##rows##x##vectors(const ob_conv2d_job *job, const place *at, \
+                                                                   int64_t count, int64_t channel) {          \
+        panel(job, at, count, channel, rows, vectors);                                                        \
     }
-OB_TILE(1, 4)
-OB_TILE(6, 4)
-OB_TILE(1, 1)
-OB_TILE(6, 1)
+OB_PANEL(1, 4)
+OB_PANEL(6, 4)
+OB_PANEL(1, 1)
+OB_PANEL(6, 1)
 
-/* 16 * vectors channels x all windows of the part. */
-OB_INLINE void panel(const ob_conv2d_job *job, const ob_dense_part *part, int64_t channel, tile_function *six,
-                     tile_function *one) {
-    ob_window window = ob_window_at(job, part->row);
-    int64_t row = part->row, end = part->row + part->rows;
-    for (; row + ROWS <= end; row += ROWS) six(job, &window, row, channel);
-    for (; row < end; row++) one(job, &window, row, channel);
+/* The listed windows x all channels of the part. */
+static void multiply(const ob_conv2d_job *job, const ob_dense_part *part, const place *at, int64_t count) {
+    const int64_t end = part->channel + part->channels, tiles = count / ROWS, left = count % ROWS;
+    for (int64_t channel = part->channel; channel < end;) {
+        const int64_t group_end = (channel / job->group_n + 1) * job->group_n;
+        const int wide = (group_end < end ? group_end : end) - channel > 16 * (VECTORS - 1);
+        (wide ? panel_6x4 : panel_6x1)(job, at, tiles, channel);
+        (wide ? panel_1x4 : panel_1x1)(job, at + tiles * ROWS, left, channel);
+        channel += wide ? 16 * VECTORS : 16;
+    }
 }
 
 static void plain(const ob_conv2d_job *job, const ob_dense_part *part) {
-    const int64_t end = part->channel + part->channels;
-    for (int64_t channel = part->channel; channel < end;) {
-        const int64_t group_end = (channel / job->group_n + 1) * job->group_n;
-        if ((group_end < end ? group_end : end) - channel > 16 * (VECTORS - 1)) {
-            panel(job, part, channel, tile_6x4, tile_1x4);
-            channel += 16 * VECTORS;
-        } else {
-            panel(job, part, channel, tile_6x1, tile_1x1);
-            channel += 16;
-        }
+    place at[LISTED];
+    ob_window window = ob_window_at(job, part->row);
+    for (int64_t row = 0; row < part->rows; row += LISTED) {
+        const int64_t count = part->rows - row < LISTED ? part->rows - row : LISTED;
+        unsigned char *const out = job->dense.out + (part->row + row) * job->dense.out_bytes;
+        for (int64_t i = 0; i < count; i++, ob_window_next(job, &window))
+            at[i] = (place){window.x, ob_window_base(job, &window), out + i * job->dense.out_bytes};
+        multiply(job, part, at, count);
     }
     ob_clear_tail(&job->dense, part);
 }

@@ -45,6 +45,11 @@ OB_INLINE void store16(unsigned char *to, __mmask16 live, __m512i v_x16) {
         _mm512_mask_storeu_epi32(to, live, v_x16);
 }
 
+/* Bits: the channels that become -1. */
+OB_INLINE __mmask16 ob_below_avx512(const ob_finish_avx512 *f, __m512i y_i32x16) {
+    return _mm512_mask_cmplt_epi32_mask(f->live, _mm512_xor_si512(y_i32x16, f->down_i32x16), f->threshold_i32x16);
+}
+
 /* out: where the row starts. */
 OB_INLINE void ob_store_to_avx512(const ob_dense_job *job, const ob_finish_avx512 *f, unsigned char *out,
                                   int64_t channel, __m512i y_i32x16) {
@@ -54,9 +59,7 @@ OB_INLINE void ob_store_to_avx512(const ob_dense_job *job, const ob_finish_avx51
         const __m512 scaled_f32x16 = _mm512_mul_ps(_mm512_cvtepi32_ps(y_i32x16), f->scale_f32x16);
         store16(out + channel * 4, f->live, _mm512_castps_si512(_mm512_add_ps(scaled_f32x16, f->bias_f32x16)));
     } else {
-        const __m512i turned_i32x16 = _mm512_xor_si512(y_i32x16, f->down_i32x16);
-        const __mmask16 below = _mm512_mask_cmplt_epi32_mask(f->live, turned_i32x16, f->threshold_i32x16);
-        const uint16_t minus = (uint16_t)below;
+        const uint16_t minus = (uint16_t)ob_below_avx512(f, y_i32x16);
         memcpy(out + channel / 8, &minus, sizeof minus); /* inside the row: a row of bits is whole words */
     }
 }
