@@ -1,9 +1,9 @@
 /* parts.h: how an output of m rows x n channels is shared out, and the check of its epilogue.
  *
  * The rule. The output is cut into parts of whole rows x whole 64-channel blocks, each worth task_macs at least.
- *   rows      into TASKS_PER_THREAD parts per thread, if each then has ROWS_ENOUGH rows: a part of all channels makes the
- *             most of what its kernel prepares for its rows. A block has the most rows whose x fits ROWS_BYTES (half of
- *             a small L2) at most: a kernel goes over them once for every panel of channels.
+ *   rows      into TASKS_PER_THREAD parts per thread, if each then has ROWS_ENOUGH rows: a part of all channels makes
+ *             the most of what its kernel prepares for its rows. A block has the most rows whose x fits ROWS_BYTES
+ *             (half of a small L2) at most: a kernel goes over them once for every panel of channels.
  *   channels  else into as many pieces as make so many parts; at batch 1 this is the only cut.
  * If there are still too few parts (few channels), the row blocks are made smaller.
  * A part ends at a multiple of 64 channels, so two threads never write to one word of bits. */
