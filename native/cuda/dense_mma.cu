@@ -3,7 +3,7 @@
  * A block of four warps computes 128 x 128, a warp 64 x 64; k goes through a ring of STAGES tiles of 64 bytes, copied
  * asynchronously from sm_80 on. Shared memory feeds a product step with 4 KiB for 64 x 64 x 256 bits.
  * Macros: OB_OPERAND, OB_FORM, OB_OUTPUT, OB_STAGES (2 or more), OB_ALIGN (16, 8, 4 or 1: what rows of x are a multiple
- * of). */
+ * of), OB_SPLIT (0 or 1: int32 sums of parts of k, each by blocks of its own). */
 #include "device.cuh"
 #include "epilogue.cuh"
 #include "mma.cuh"
@@ -45,11 +45,12 @@ OB_DEVICE void load_tile(u8 *tile, const void *rows, u32 count, u32 stride, u32 
     }
 }
 
-OB_DEVICE void load_stage(const DenseArgs &args, u8 *stage, u32 row0, u32 column0, u32 block) {
-    if (block * K_BYTES < args.k_bytes) {
-        load_tile<OB_ALIGN>(stage, args.x, args.m, args.x_stride, row0, block * K_BYTES, args.k_bytes);
-        load_tile<WEIGHT_ALIGN>(stage + TILE * K_BYTES, args.weights, args.n, args.weight_stride, column0,
-                                block * K_BYTES, args.k_bytes);
+OB_DEVICE void load_stage(const DenseArgs &args, u8 *stage, u32 row0, u32 column0, u32 block, u32 block0, u32 blocks) {
+    if (block < blocks) {
+        u32 byte0 = (block0 + block) * K_BYTES;
+        load_tile<OB_ALIGN>(stage, args.x, args.m, args.x_stride, row0, byte0, args.k_bytes);
+        load_tile<WEIGHT_ALIGN>(stage + TILE * K_BYTES, args.weights, args.n, args.weight_stride, column0, byte0,
+                                args.k_bytes);
     }
     copy_async_commit(); /* an empty group too: the count of groups is the clock of the ring */
 }
@@ -57,15 +58,18 @@ OB_DEVICE void load_stage(const DenseArgs &args, u8 *stage, u32 row0, u32 column
 extern "C" __global__ void __launch_bounds__(THREADS) onebit_dense_mma(const DenseArgs args) {
     OB_SHARED(memory);
     u32 warp = threadIdx.x / 32, lane = threadIdx.x % 32, tile_m, tile_n;
-    ob_tile_at(blockIdx.x, args.tiles_m, args.tiles_n, args.band, &tile_m, &tile_n);
+    u32 tiles = args.tiles_m * args.tiles_n, part = OB_SPLIT ? blockIdx.x / tiles : 0;
+    ob_tile_at(OB_SPLIT ? blockIdx.x % tiles : blockIdx.x, args.tiles_m, args.tiles_n, args.band, &tile_m, &tile_n);
     u32 row0 = tile_m * TILE, column0 = tile_n * TILE, blocks = (args.k_bytes + K_BYTES - 1) / K_BYTES;
+    if (OB_SPLIT) blocks = (blocks + args.parts - 1) / args.parts; /* all parts alike: past the end are zeros */
+    u32 block0 = part * blocks;
     int acc[4][8][4] = {};
-    for (u32 s = 0; s < STAGES - 1; ++s) load_stage(args, memory + s * STAGE_BYTES, row0, column0, s);
+    for (u32 s = 0; s < STAGES - 1; ++s) load_stage(args, memory + s * STAGE_BYTES, row0, column0, s, block0, blocks);
     for (u32 block = 0; block < blocks; ++block) {
         copy_async_wait<STAGES - 2>();
         __syncthreads(); /* this block's tile has arrived, and everybody is done with the tile before */
         u32 next = block + STAGES - 1;
-        load_stage(args, memory + next % STAGES * STAGE_BYTES, row0, column0, next);
+        load_stage(args, memory + next % STAGES * STAGE_BYTES, row0, column0, next, block0, blocks);
         const u8 *stage = memory + block % STAGES * STAGE_BYTES;
         multiply_tiles(stage, stage + TILE * K_BYTES, acc, warp, lane);
     }
@@ -80,8 +84,8 @@ extern "C" __global__ void __launch_bounds__(THREADS) onebit_dense_mma(const Den
 #pragma unroll
     for (u32 i = 0; i < 4; ++i) {
         u32 row = row0 + warp / 2 * 64 + i * 16;
-        int terms[2] = {row_term(args, row + lane / 4), row_term(args, row + lane / 4 + 8)};
+        int terms[2] = {row_term(args, row + lane / 4, part), row_term(args, row + lane / 4 + 8, part)};
         emit_strip<64>(args, &acc[i][0][0], bounds + half * 64, (const u32 *)(bounds + TILE) + half * 2, terms, row,
-                       column0 + half * 64, lane);
+                       column0 + half * 64, lane, part);
     }
 }

@@ -8,7 +8,8 @@
  * The grid is persistent: a block (or a cluster of two, which share the weight tile) takes every grid-th tile.
  * Limit: rows of a multiple of 16 bytes. Macros: OB_OPERAND, OB_OUTPUT, OB_CONSUMERS (2 or 3), OB_ROWS (64 or 128
  * rows for one warpgroup), OB_COLUMNS (64, 128, 192, 256), OB_WIDTH (columns of one instruction; divides
- * OB_COLUMNS), OB_STAGES, OB_PINGPONG (0 or 1), OB_CLUSTER (1 or 2). */
+ * OB_COLUMNS), OB_STAGES, OB_PINGPONG (0 or 1), OB_CLUSTER (1 or 2), OB_SPLIT (0 or 1: int32 sums of parts of k, each
+ * part of a tile a tile of its own; all are alike, and the copy engine fills up with zeros). */
 #ifndef OB_OPERAND
 #define OB_OPERAND 1
 #endif
@@ -57,6 +58,7 @@ OB_DEVICE Walk walk_start(const DenseArgs &args, u32 sequence) {
     walk.index = blockIdx.x / CLUSTER + sequence * walk.step;
     walk.count = (args.tiles_m + CLUSTER - 1) / CLUSTER * args.tiles_n;
     walk.k_blocks = (args.k_bytes + K_BYTES - 1) / K_BYTES;
+    if (OB_SPLIT) walk.k_blocks = (walk.k_blocks + args.parts - 1) / args.parts, walk.count *= args.parts;
     return walk;
 }
 OB_DEVICE void walk_next(Walk &walk, u32 tiles) {
@@ -64,12 +66,16 @@ OB_DEVICE void walk_next(Walk &walk, u32 tiles) {
     walk.index += tiles * walk.step;
 }
 OB_DEVICE void walk_tile(const DenseArgs &args, Walk &walk, u32 *row0, u32 *column0) {
-    u32 tile_m, tile_n, before = walk.sequence * walk.k_blocks;
-    ob_tile_at(walk.index, (args.tiles_m + CLUSTER - 1) / CLUSTER, args.tiles_n, args.band, &tile_m, &tile_n);
+    u32 tile_m, tile_n, before = walk.sequence * walk.k_blocks, index = walk.index;
+    if (OB_SPLIT) index %= walk.count / args.parts;
+    ob_tile_at(index, (args.tiles_m + CLUSTER - 1) / CLUSTER, args.tiles_n, args.band, &tile_m, &tile_n);
     *row0 = (tile_m * CLUSTER + (CLUSTER > 1 ? cluster_block() : 0)) * TILE_M;
     *column0 = tile_n * TILE_N;
     walk.stage = before % STAGES;
     walk.parity = before / STAGES & 1;
+}
+OB_DEVICE u32 walk_part(const DenseArgs &args, const Walk &walk) {
+    return OB_SPLIT ? walk.index / (walk.count / args.parts) : 0;
 }
 OB_DEVICE void walk_stage(Walk &walk) {
     if (++walk.stage == STAGES) walk.stage = 0, walk.parity ^= 1;
@@ -79,17 +85,19 @@ OB_DEVICE void feed(const Shared &s, const TensorMap *map_x, const TensorMap *ma
     for (Walk walk = walk_start(args, 0); walk.index < walk.count; walk_next(walk, 1)) {
         u32 row0, column0;
         walk_tile(args, walk, &row0, &column0);
+        u32 block0 = walk_part(args, walk) * walk.k_blocks;
         for (u32 block = 0; block < walk.k_blocks; ++block, walk_stage(walk)) {
             barrier_wait(&s.empty[walk.stage], walk.parity ^ 1);
             u64 *full = &s.full[walk.stage];
             u8 *x = s.stages + walk.stage * STAGE_BYTES, *w = x + X_BYTES;
+            u32 byte0 = (block0 + block) * K_BYTES;
             barrier_expect(full, STAGE_BYTES);
-            tensor_load(x, map_x, full, block * K_BYTES, row0);
+            tensor_load(x, map_x, full, byte0, row0);
             if (CLUSTER == 1)
-                tensor_load(w, map_w, full, block * K_BYTES, column0);
+                tensor_load(w, map_w, full, byte0, column0);
             else { /* each block of the pair fetches half of the weight tile for both */
                 u32 half = cluster_block() * (TILE_N / CLUSTER);
-                tensor_load_multicast(w + half * K_BYTES, map_w, full, block * K_BYTES, column0 + half,
+                tensor_load_multicast(w + half * K_BYTES, map_w, full, byte0, column0 + half,
                                       (1 << CLUSTER) - 1);
             }
         }
@@ -156,19 +164,20 @@ OB_DEVICE void consume(const Shared &s, const DenseArgs &args, u32 consumer, u32
         Accumulators acc;
 #pragma unroll
         for (u32 i = 0; i < 2 * PARTS_M; ++i)
-            terms[i / 2][i % 2] = row_term(args, row0 + i / 2 * 64 + i % 2 * 8 + lane / 4);
+            terms[i / 2][i % 2] = row_term(args, row0 + i / 2 * 64 + i % 2 * 8 + lane / 4, walk_part(args, walk));
         /* In turn: a turn also proves that all earlier phases of the ring are over, without which a wait could
          * mistake an older phase of the same parity for its own. */
         if (OB_PINGPONG && walk.sequence) group_sync(1 + consumer, 2 * 128);
         multiply(s, walk, acc, worker, lane);
         if (OB_PINGPONG && walk.index + walk.step < walk.count) group_arrive(1 + (consumer ^ 1), 2 * 128);
         if (OB_OUTPUT == OB_OUTPUT_BITS) barrier_wait(&s.table_full[table], parity);
+        u32 of_k = walk_part(args, walk);
 #pragma unroll
         for (u32 part = 0; part < PARTS_M * PARTS_N; ++part) {
             u32 i = part / PARTS_N, j = part % PARTS_N;
             emit_strip<WIDTH>(args, acc[i][j], s.tables + table * TABLE_INTS + j * WIDTH,
                               (const u32 *)(s.tables + table * TABLE_INTS + TILE_N) + j * (WIDTH / 32), terms[i],
-                              row0 + i * 64, column0 + j * WIDTH, lane);
+                              row0 + i * 64, column0 + j * WIDTH, lane, of_k);
         }
         __syncwarp();
         if (OB_OUTPUT == OB_OUTPUT_BITS && lane == 0) barrier_arrive(&s.table_empty[table]);

@@ -5,6 +5,8 @@
  *   XOR    -2       0       k
  *   DOT     1       0       minus the padded positions, each of which added (+1)(+1)
  *   whole   1       0       0: the kernel has added its own terms already (OB_WHOLE_SUMS)
+ * OB_SPLIT: k is cut into parts, and each part's sums go to a matrix of their own (alpha times the accumulator; the
+ * first part's have the terms, too). finish.cu adds them up: int32 sums are exact in any order.
  * Limits: k < 2^28 for bits and k <= 2^22 for bytes, so that |y| < 2^30. */
 #ifndef OB_EPILOGUE_CUH
 #define OB_EPILOGUE_CUH
@@ -23,6 +25,10 @@
 #define OB_ALPHA 1
 #endif
 
+#ifndef OB_SPLIT
+#define OB_SPLIT 0
+#endif
+
 struct DenseArgs {
     void *out;
     const int *row_sums;    /* (m,) popcounts of x; read by the AND form only */
@@ -37,27 +43,31 @@ struct DenseArgs {
     u32 tiles_m, tiles_n, band;
     u32 out_columns; /* of a row of the result: n, and more where n are the channels of one group */
     int padding;     /* positions past k that the DOT form multiplied */
+    u32 parts;       /* of k, where OB_SPLIT */
 };
 
-OB_DEVICE int row_term(const DenseArgs &args, u32 row) {
+OB_DEVICE int row_term(const DenseArgs &args, u32 row, u32 part = 0) {
 #if defined(OB_WHOLE_SUMS)
     return 0;
 #elif OB_FORM == OB_FORM_AND
-    return row < args.m ? -2 * args.row_sums[row] : 0;
+    return row < args.m && !(OB_SPLIT && part) ? -2 * args.row_sums[row] : 0;
 #else
     return 0;
 #endif
 }
 
-OB_DEVICE int column_term(const DenseArgs &args, u32 column) {
+OB_DEVICE int column_term(const DenseArgs &args, u32 column, u32 part = 0) {
 #if defined(OB_WHOLE_SUMS)
     return 0;
-#elif OB_FORM == OB_FORM_AND
+#else
+    if (OB_SPLIT && part) return 0;
+#if OB_FORM == OB_FORM_AND
     return (int)args.k - 2 * args.column_sums[column];
 #elif OB_FORM == OB_FORM_XOR
     return (int)args.k;
 #else
     return -args.padding;
+#endif
 #endif
 }
 
@@ -152,7 +162,7 @@ OB_DEVICE u32 finish(const DenseArgs &args, int y, u32 column) {
 
 template <int COLUMNS>
 OB_DEVICE void emit_numbers(const DenseArgs &args, const int *acc, const int (&terms)[2], u32 row0, u32 column0,
-                            u32 lane) {
+                            u32 lane, u32 part) {
     u32 row = row0 + lane / 4;
     bool even = (args.out_columns & 1) == 0 && ((u64)args.out & 7) == 0;
 #pragma unroll
@@ -160,11 +170,12 @@ OB_DEVICE void emit_numbers(const DenseArgs &args, const int *acc, const int (&t
         u32 column = column0 + 8 * group + 2 * (lane & 3);
         if (column >= args.n) continue;
         bool pair = column + 1 < args.n;
-        int first = column_term(args, column), second = pair ? column_term(args, column + 1) : 0;
+        int first = column_term(args, column, part), second = pair ? column_term(args, column + 1, part) : 0;
 #pragma unroll
         for (int half = 0; half < 2; ++half) {
             if (row + 8 * half >= args.m) continue;
-            u32 *to = (u32 *)args.out + (u64)(row + 8 * half) * args.out_columns + column;
+            u64 line = row + 8 * half + (OB_SPLIT ? (u64)part * args.m : 0);
+            u32 *to = (u32 *)args.out + line * args.out_columns + column;
             u32 a = finish(args, OB_ALPHA * acc[4 * group + 2 * half] + terms[half] + first, column);
             u32 b =
                 pair ? finish(args, OB_ALPHA * acc[4 * group + 2 * half + 1] + terms[half] + second, column + 1) : 0;
@@ -181,11 +192,11 @@ OB_DEVICE void emit_numbers(const DenseArgs &args, const int *acc, const int (&t
 /* One warp's 16 x COLUMNS strip; column0 is a multiple of 64. */
 template <int COLUMNS>
 OB_DEVICE void emit_strip(const DenseArgs &args, const int *acc, const int *bounds, const u32 *flips,
-                          const int (&terms)[2], u32 row0, u32 column0, u32 lane) {
+                          const int (&terms)[2], u32 row0, u32 column0, u32 lane, u32 part = 0) {
 #if OB_OUTPUT == OB_OUTPUT_BITS
     emit_bits<COLUMNS>(args, acc, bounds, flips, terms, row0, column0, lane);
 #else
-    emit_numbers<COLUMNS>(args, acc, terms, row0, column0, lane);
+    emit_numbers<COLUMNS>(args, acc, terms, row0, column0, lane, part);
 #endif
 }
 

@@ -1,22 +1,22 @@
 /* finish.cu: from exact sums in memory to floats with their activation, residual and signs, or to bits: the epilogues
- * that no product kernel holds. Every step is rounded to float32 and none is fused. One warp per word of 64 channels.
- * Macros: OB_OUTPUT (2 floats, 3 bits of the sums, 4 floats and the bits of their signs), OB_ACTIVATION (0 none, 1
+ * that no product kernel holds, and all of a product whose k was cut into parts, which are added up here. Every step is rounded to float32 and none is fused. One warp per word of 64 channels.
+ * Macros: OB_OUTPUT (1 sums, 2 floats, 3 bits of the sums, 4 floats and the bits of their signs), OB_ACTIVATION (0 none, 1
  * PReLU, 2 clamp). */
 #include "device.cuh"
 
 struct FinishArgs {
-    float *floats;
+    float *floats; /* or sums */
     u64 *words;
-    const int *sums;                            /* (m, n) */
+    const int *sums;                            /* (parts, m, n) */
     const float *scale, *bias, *first, *second; /* slope, or low and high */
     const float *residual;
     const void *threshold; /* int for bits of the sums, float for signs */
     const i8 *direction;
     u64 m;
-    u32 n, residual_last;
+    u32 n, residual_last, parts;
 };
 
-#if OB_OUTPUT != 3
+#if OB_OUTPUT == 2 || OB_OUTPUT == 4
 OB_DEVICE float activated(const FinishArgs &args, float f, u32 column) {
 #if OB_ACTIVATION == 1
     return f > 0.0f ? f : __fmul_rn(args.first[column], f);
@@ -33,7 +33,11 @@ OB_DEVICE float activated(const FinishArgs &args, float f, u32 column) {
 /* Whether the bit is 1, which is -1. */
 OB_DEVICE bool finish_one(const FinishArgs &args, u64 at, u32 column) {
     int y = args.sums[at];
-#if OB_OUTPUT == 3
+    for (u32 part = 1; part < args.parts; ++part) y += args.sums[part * (args.m * args.n) + at];
+#if OB_OUTPUT == 1
+    ((int *)args.floats)[at] = y;
+    return false;
+#elif OB_OUTPUT == 3
     int t = ((const int *)args.threshold)[column];
     return args.direction[column] > 0 ? y < t : y > t;
 #else

@@ -25,9 +25,9 @@ def test_the_arguments_of_a_dense_kernel_are_laid_out_as_the_source_says() -> No
             continue
         names = declaration.count(",") + 1
         kinds += ["Q" if "*" in declaration else "i" if declaration.split()[0] == "int" else "I"] * names
-    assert "".join(kinds) == "Q" * 9 + "I" * 10 + "i"
-    packed = _driver.dense_arguments(range(9), range(20, 30), -3)
-    assert bytes(packed) == struct.pack("<9Q10Ii4x", *range(9), *range(20, 30), -3)
+    assert "".join(kinds) == "Q" * 9 + "I" * 10 + "iI"
+    packed = _driver.dense_arguments(range(9), range(20, 30), -3, 7)
+    assert bytes(packed) == struct.pack("<9Q10IiI", *range(9), *range(20, 30), -3, 7)
     assert ctypes.sizeof(packed) == 120
 
 

@@ -138,6 +138,22 @@ def test_every_output_compiles_without_spills(
     assert ("IGMMA" in text) == (operand != BITS and kernel != "mma")
 
 
+@pytest.mark.parametrize(
+    ("capability", "kernel"), [((7, 5), "mma/2"), ((8, 0), "mma/2"), ((9, 0), "mma/2"), ((9, 0), "128x256/2"),
+                               ((9, 0), "128x64/2"), ((10, 0), "mma/2"), ((12, 0), "mma/2")]
+)  # fmt: skip
+def test_parts_of_k_compile_without_spills(
+    nvrtc: _nvrtc.Compiler, disassemble: object, capability: tuple[int, int], kernel: str
+) -> None:
+    for operand in (BITS, BYTES):
+        plan = _plan.dense(Device(capability, 100), operand, 3, 1000, 1000, 8192, 16, kernel)
+        assert plan.parts == 2
+        machine_code(nvrtc, disassemble, plan.kernel, capability)
+    machine_code(
+        nvrtc, disassemble, Kernel("finish", "onebit_finish", (("OB_OUTPUT", 1), ("OB_ACTIVATION", 0))), capability
+    )
+
+
 def test_rows_of_any_alignment_compile(nvrtc: _nvrtc.Compiler) -> None:
     for capability, align in (((8, 0), 8), ((8, 0), 4), ((8, 0), 1), ((7, 5), 4)):
         plan = _plan.dense(Device(capability, 100), BYTES, 3, 1000, 64, 1024, align, "mma")

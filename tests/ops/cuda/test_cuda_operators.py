@@ -109,6 +109,33 @@ def test_few_rows_are_counted_on_the_cuda_cores(software_gpu: Callable, output: 
     assert {name for name, _ in device.launched} == {"onebit_dense_popc", "onebit_row_sums"}
 
 
+@pytest.mark.parametrize("output", OUTPUTS)
+@pytest.mark.parametrize(
+    ("capability", "kernel", "k"),
+    [(AMPERE, "mma/3", 3500), (TURING, "mma/2", 1500), (HOPPER, "mma/4", 3500), (BLACKWELL, "mma/3", 3500),
+     (HOPPER, "128x64/3", 6016), (HOPPER, "128x64/2", 1920)],
+)  # fmt: skip
+def test_parts_of_k_add_up(
+    software_gpu: Callable, capability: tuple[int, int], kernel: str, k: int, output: str
+) -> None:
+    device = software_gpu(capability)
+    agrees("dense", output, 70, 67, k, kernel)
+    assert device.launched[-1][0] == "onebit_finish"
+
+
+@pytest.mark.parametrize("kernel", ["mma/3", "128x64/2", "128x256/2"])
+def test_parts_of_bytes_add_up(software_gpu: Callable, kernel: str) -> None:
+    software_gpu(HOPPER)
+    for family in ("dense_u8", "dense_s8"):
+        agrees(family, "bits", 140, 70, 784, kernel)
+
+
+def test_a_long_k_is_cut_by_itself(software_gpu: Callable) -> None:
+    device = software_gpu(AMPERE, processors=40)
+    agrees("dense", "bits", 20, 70, 16000, None)
+    assert [name for name, _ in device.launched][-2:] == ["onebit_dense_mma", "onebit_finish"]
+
+
 def test_pack_and_unpack_are_inverse_and_those_of_the_cpu(software_gpu: Callable) -> None:
     software_gpu(AMPERE)
     for rows, k in ((1, 1), (3, 63), (2, 64), (5, 129), (70, 300)):
@@ -149,6 +176,9 @@ def test_a_second_kernel_makes_what_the_first_cannot(software_gpu: Callable, fam
     given = (scale, bias, list(steps.activation), [steps.residual], True)
     fused, both = (next(op for op in _operators.DENSE if op.op == f"{family}_{kind}") for kind in ("fused", "both"))
     assert torch.equal(_operators.dense(fused, x, handle, 70, 130, *given), expected)
+    assert torch.equal(_operators.dense(fused, x, handle, 70, 130, *given, force="mma/1"), expected)
+    if family != "dense":  # bits have one step here
+        assert torch.equal(_operators.dense(fused, x, handle, 70, 130, *given, force="mma/2"), expected)
     floats, words = _operators.dense(both, x, handle, 70, 130, *given, scale, direction)
     assert torch.equal(floats, expected)
     negative = torch.where(direction > 0, expected < scale, expected > scale)

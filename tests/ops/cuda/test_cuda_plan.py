@@ -50,7 +50,7 @@ def test_the_tiles_of_a_plan_cover_the_result(m: int, n: int, k: int, operand: i
     for device in (H100, Device((8, 6), 40)):
         plan = _plan.dense(device, operand, 3, m, n, k, 16)
         rows, columns = plan.tile
-        tiles = -(-m // rows) * -(-n // columns)
+        tiles = -(-m // rows) * -(-n // columns) * plan.parts
         assert 1 <= plan.grid <= tiles
         assert plan.grid == tiles or plan.grid <= device.processors  # fewer blocks only where they are persistent
         assert plan.grid % plan.cluster == 0
@@ -60,8 +60,38 @@ def test_sizes_decide_the_kernel() -> None:
     chosen = [_plan.dense(H100, BITS, 3, m, 4096, 4096, 16).kernel.file for m in (1, 16, 17, 8192)]
     assert chosen == ["dense_popc", "dense_popc", "dense_wgmma", "dense_wgmma"]
     assert _plan.dense(H100, BITS, 3, 8192, 4096, 4160, 8).kernel.file == "dense_mma"  # the copy engine wants 16 bytes
-    assert _plan.best_variant(H100, 8192, 8192, 1024) == "192x256"
-    assert _plan.best_variant(H100, 64, 4096, 512) == "128x64"
+    names = [_plan.dense(H100, BITS, 3, m, n, k, 16).name for m, n, k in ((8192, 8192, 8192), (64, 4096, 4096))]
+    assert names == ["wgmma 192x256", "wgmma 128x64"]
+
+
+def test_a_long_k_is_cut_where_tiles_leave_multiprocessors_idle() -> None:
+    plan = _plan.dense(H100, BITS, 3, 256, 256, 65536, 16)
+    assert plan.parts > 1
+    assert plan.name == f"wgmma 128x64/{plan.parts}"
+    assert 8 * plan.parts <= plan.grid <= H100.processors
+    assert dict(plan.kernel.macros)["OB_OUTPUT"] == 1  # sums: what follows is the second kernel's
+    assert _plan.dense(Device((8, 0), 108), BYTES, 3, 128, 128, 8192, 16).parts > 1
+    for m, n, k in ((8192, 8192, 65536), (64, 4096, 4096), (256, 256, 256)):  # full; and too short to gain
+        assert _plan.dense(H100, BITS, 3, m, n, k, 16).parts == 1
+
+
+@pytest.mark.parametrize(("name", "parts", "k"), [("mma/3", 3, 8192), ("128x64/4", 4, 8192), ("mma/5", 5, 4096 - 64)])
+def test_parts_can_be_forced(name: str, parts: int, k: int) -> None:
+    plan = _plan.dense(H100, BITS, 3, 300, 70, k, 16 if k % 128 == 0 else 8, name)
+    assert plan.parts <= parts
+    steps = -(-k // (512 if "mma" in name else 1024))
+    assert -(-steps // plan.parts) * (plan.parts - 1) < steps  # the last part is not empty
+
+
+@pytest.mark.parametrize("name", ["mma/0", "mma/17", "mma/x", "mma/", "popc/2", "192x256/2"])
+def test_parts_that_k_does_not_have_are_refused(name: str) -> None:
+    with pytest.raises((OptionError, UnknownName), match=r"parts|popc/2"):
+        _plan.dense(H100, BITS, 3, 300, 70, 8192, 16, name)
+
+
+def test_the_positions_of_all_parts_are_counted() -> None:
+    plan = _plan.dense(Device((10, 0), 100), BITS, 3, 100, 64, 3500, 8, "mma/3")
+    assert (plan.parts, plan.padding) == (3, 3 * 3 * 512 - 3500)
 
 
 def test_a_device_smaller_than_a_cluster_still_gets_a_grid() -> None:

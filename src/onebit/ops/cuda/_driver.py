@@ -122,9 +122,9 @@ def launch(
     _check(_cuda().cuLaunchKernelEx(byref(config), function, pointers, None), f"launching a grid of {tuple(grid)}")
 
 
-def dense_arguments(pointers: Sequence[int], sizes: Sequence[int], padding: int) -> ctypes.Structure:
-    """DenseArgs of epilogue.cuh: nine addresses, ten unsigned sizes, one signed."""
-    packed = struct.pack("<9Q10Ii4x", *pointers, *sizes, padding)
+def dense_arguments(pointers: Sequence[int], sizes: Sequence[int], padding: int, parts: int = 1) -> ctypes.Structure:
+    """DenseArgs of epilogue.cuh: nine addresses, ten unsigned sizes, one signed, the parts of k."""
+    packed = struct.pack("<9Q10IiI", *pointers, *sizes, padding, parts)
     return _DenseArgs.from_buffer_copy(packed)
 
 
@@ -136,3 +136,4 @@ def arguments(layout: str, *values: int, first: bytes = b"") -> ctypes.Array[cty
 
 class _DenseArgs(ctypes.Structure):
     _fields_ = [("pointers", c_uint64 * 9), ("sizes", c_uint32 * 10), ("padding", ctypes.c_int32)]
+    _fields_ += [("parts", c_uint32)]

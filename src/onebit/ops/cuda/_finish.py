@@ -1,4 +1,4 @@
-"""The epilogues that no product kernel holds: exact sums in memory become floats, signs or bits in a second kernel."""
+"""A second kernel: exact sums in memory become what no product kernel writes, and sums of parts of k are added up."""
 
 from __future__ import annotations
 
@@ -21,18 +21,19 @@ def channels(arguments: Sequence[Tensor]) -> tuple[Tensor, ...]:
     return tuple(aligned(array, array.element_size()) for array in arguments)
 
 
-def finish(output: Output, sums: Tensor, arguments: Sequence[Any], result: Result) -> None:
-    """Fills the result of any output from int32 sums (..., n)."""
+def finish(output: Output, sums: Tensor, arguments: Sequence[Any], result: Result, parts: int = 1) -> None:
+    """Fills the result of any output from int32 sums (..., n), or from those of each part of k, (parts, ..., n)."""
     n = sums.shape[-1]
-    scale, bias, activation, residual, last = arguments[:5] if output in (FUSED, BOTH) else (None, None, (), (), False)
+    plain = arguments if output is FLOAT else (None, None)
+    scale, bias, activation, residual, last = arguments[:5] if output in (FUSED, BOTH) else (*plain, (), (), False)
     floats, words = result if isinstance(result, tuple) else (None, result) if output is BITS else (result, None)
     threshold, direction = arguments[-2:] if output in (BITS, BOTH) else (None, None)
     first, second = [*activation, None, None][:2]
     given = (floats, words, sums, scale, bias, first, second, *(residual or (None,)), threshold, direction)
     kept = [None if tensor is None else aligned(tensor, tensor.element_size()) for tensor in given]
-    rows = sums.numel() // n
+    rows = sums.numel() // n // parts
     argument = _driver.arguments(
-        "<10QQ2I", *(0 if tensor is None else tensor.data_ptr() for tensor in kept), rows, n, int(last)
+        "<10QQ3I4x", *(0 if tensor is None else tensor.data_ptr() for tensor in kept), rows, n, int(last), parts
     )
     macros = (("OB_OUTPUT", output.code), ("OB_ACTIVATION", len(activation)))
     with torch.cuda.device(sums.device):

@@ -97,7 +97,7 @@ def dense(
     tiles = (-(-m // rows), -(-n // columns))
     band = band_of(plan, x.device.index)
     counts = (m, n, k, k_bytes, x_stride, weight_stride, *tiles, band, n)
-    parameters: list[_driver.Parameter] = [_driver.dense_arguments(pointers, counts, plan.padding)]
+    parameters: list[_driver.Parameter] = [_driver.dense_arguments(pointers, counts, plan.padding, plan.parts)]
     if plan.tensor_maps is not None:
         maps = [
             _driver.tensor_map(x.data_ptr(), m, k_bytes, x_stride, plan.tensor_maps[0]),

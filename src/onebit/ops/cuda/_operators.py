@@ -94,21 +94,23 @@ def dense(op: Dense, x: Tensor, weights: Tensor, n: int, k: int, *arguments: Any
     out = result[0] if isinstance(result, tuple) else result
     if not out.numel():
         return result
+    m, sums = x.numel() // x.shape[-1], Dense(op.op, op.input, INT32)
     with torch.cuda.device(x.device):
-        if op.output in DIRECT:
-            _product(op, x, weights, n, k, out, channels(arguments), force)
+        device, direct = _launch.device_facts(x.device.index), op.output in DIRECT
+        plan = dense_plan(device, op if direct else sums, m, n, k, force)
+        if direct and plan.parts == 1:
+            _product(op, plan, x, weights, n, k, out, channels(arguments))
         else:
-            sums = out.new_empty((*x.shape[:-1], n), dtype=torch.int32)
-            _product(Dense(op.op, op.input, INT32), x, weights, n, k, sums, (), force)
-            finish(op.output, sums, arguments, result)
+            memory = out.new_empty((plan.parts, m, n), dtype=torch.int32)
+            _product(sums, plan, x, weights, n, k, memory, ())
+            finish(op.output, memory, arguments, result, plan.parts)
     return result
 
 
 def _product(
-    op: Dense, x: Tensor, weights: Tensor, n: int, k: int, out: Tensor, arrays: tuple[Tensor, ...], force: str | None
+    op: Dense, plan: _plan.Plan, x: Tensor, weights: Tensor, n: int, k: int, out: Tensor, arrays: tuple[Tensor, ...]
 ) -> None:
     m, operand = x.numel() // x.shape[-1], _plan.OPERANDS[op.input.suffix]
-    plan = dense_plan(_launch.device_facts(x.device.index), op, m, n, k, force)
     rows = _launch.aligned(x).view(m, -1)
     ready = prepared(weights, n, k, operand)
     sums = _launch.row_sums(rows) if plan.row_sums else None

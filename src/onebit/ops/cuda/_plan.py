@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from onebit._errors import NativeError, OptionError
 from onebit._registry import unknown_name
 from onebit.ops.cuda._sources import Kernel
+from onebit.ops.cuda._split import Work
 
 BITS, BYTES, SIGNED_BYTES = 1, 2, 3  # what x holds (OB_OPERAND)
 OPERANDS = {"": BITS, "_u8": BYTES, "_s8": SIGNED_BYTES}  # by the suffix of an operator family's input
 AND, XOR, DOT = 1, 2, 3  # what an accumulator sums (OB_FORM)
+INT32 = 1  # the code of the output of plain sums
 FEW_ROWS = 16  # up to here the population counts of the CUDA cores win: a tensor-core tile would be empty
 LARGEST_K = {BITS: 2**28 - 1, BYTES: 2**22, SIGNED_BYTES: 2**22}  # so that every sum stays below 2**30
 
@@ -43,6 +45,11 @@ class Variant:
     def tile(self) -> tuple[int, int]:
         """Rows and columns of one block's tile."""
         return self.rows * (1 if self.pingpong else self.consumers), self.columns
+
+    @property
+    def in_parts(self) -> bool:
+        """Whether k can be cut: the larger tiles' sums leave too few registers for the arithmetic, and would spill."""
+        return self.consumers == 2 and self.rows == 64 and self.cluster == 1
 
     @property
     def shared_bytes(self) -> int:
@@ -86,6 +93,7 @@ class Plan:
     cluster: int
     tensor_maps: tuple[int, int] | None  # rows of the two boxes
     padding: int
+    parts: int = 1  # of k, each with int32 sums of its own (_split.py)
 
     @property
     def row_sums(self) -> bool:
@@ -100,8 +108,8 @@ def dense(
     """The plan for y (m, n) = x (m, k) w' (n, k).
 
     align: what every row of x starts at a multiple of (16, 8, 4 or 1 bytes). force: "popc", "mma" or a Hopper shape by
-    name, for tests and measurements. Raises OptionError or UnknownName for sizes or names out of range, NativeError for
-    a device that is too old.
+    name, and "mma/4" for four parts of k, for tests and measurements. Raises OptionError or UnknownName for sizes or
+    names out of range, NativeError for a device that is too old.
     """
     if k > LARGEST_K[operand]:
         raise OptionError(f"dense on CUDA: k is {k}; at most {LARGEST_K[operand]} keeps every sum in its 32 bits.")
@@ -110,50 +118,68 @@ def dense(
             f"Compute capability {device.capability} has no integer tensor cores; onebit needs 7.5 or later."
         )
     hopper = device.capability == (9, 0) and align == 16
-    name = force or _choice(device, operand, m, n, k, hopper)
-    if name == "popc" and operand == BITS:
+    row_bytes = _row_bytes(operand, k)
+    name, slash, number = (force or _choice(device, operand, m, n, row_bytes, hopper)).partition("/")
+    if name == "popc" and operand == BITS and not slash:
         return _popc(output, m, n)
-    if name == "mma":
-        return _mma(device, operand, output, m, n, k, align)
-    if name not in VARIANTS:
-        raise unknown_name("dense kernel", name, ("popc", "mma", *VARIANTS))
-    if not hopper:
+    if name != "mma" and name not in VARIANTS:
+        raise unknown_name("dense kernel", f"{name}{slash}{number}", ("popc", "mma", *VARIANTS))
+    if name != "mma" and not hopper:
         raise OptionError(f"The dense kernel {name!r} needs compute capability 9.0 and rows of a multiple of 16 bytes.")
-    return _wgmma(device, operand, output, m, n, name)
+    if slash and name != "mma" and not VARIANTS[name].in_parts:
+        raise OptionError(f"The dense kernel {name!r} cannot cut k into parts: it has no registers left for that.")
+    parts = _parts(number, _tiles(row_bytes, 64 if name == "mma" else 128)) if slash else 1
+    if name == "mma":
+        return _mma(device, operand, output, m, n, k, align, parts)
+    return _wgmma(device, operand, output, m, n, name, parts)
 
 
-def _choice(device: Device, operand: int, m: int, n: int, k: int, hopper: bool) -> str:
+def _choice(device: Device, operand: int, m: int, n: int, row_bytes: int, hopper: bool) -> str:
+    """The kernel, and the parts of k, by the fewest estimated cycles (`work`); few rows of bits are counted."""
     if operand == BITS and m <= FEW_ROWS:
         return "popc"
-    return best_variant(device, m, n, _row_bytes(operand, k)) if hopper else "mma"
+    works = {name: work(name, m, n, row_bytes) for name in (CHOSEN_BY_SIZE if hopper else ("mma",))}
+    whole = [name for name in works if name != "mma" and not VARIANTS[name].in_parts]
+    parts = {name: 1 if name in whole else each.parts(device.processors) for name, each in works.items()}
+    best = min(works, key=lambda name: works[name].cycles(device.processors, parts[name]))
+    return best if parts[best] == 1 else f"{best}/{parts[best]}"
 
 
-def best_variant(device: Device, m: int, n: int, row_bytes: int) -> str:
-    """The shape with the fewest estimated cycles: waves of tiles, each bound by the tensor core or by its refill.
+def work(name: str, m: int, n: int, row_bytes: int) -> Work:
+    """What a kernel has to do: waves of tiles, each bound by the tensor core or by its refill.
 
-    The estimate: 32,768 products of bits per cycle, 26 bytes of refill per cycle, an epilogue of one cycle for 24
-    results. It has not been measured; `benchmarks/gpu.py` prints all shapes side by side.
+    The estimate for a Hopper shape: 32,768 products of bits per cycle, 26 bytes of refill per cycle, an epilogue of one
+    cycle for 24 results. For mma: a step of 64 bytes in 600 cycles, 2,000 more. Neither has been measured;
+    `benchmarks/gpu.py` prints all shapes side by side.
     """
-    return min(CHOSEN_BY_SIZE, key=lambda name: _cycles(VARIANTS[name], device, m, n, row_bytes))
-
-
-def _cycles(variant: Variant, device: Device, m: int, n: int, row_bytes: int) -> float:
-    rows, columns = variant.tile
-    waves = -(-_tiles(m, rows) * _tiles(n, columns) // device.processors)
+    if name == "mma":
+        return Work(_tiles(m, 128) * _tiles(n, 128), _tiles(row_bytes, 64), 600, 2000, m * n)
+    rows, columns = VARIANTS[name].tile
     step = max(rows * columns * 1024 / 32768, (rows + columns) * 128 / 26)
-    return waves * (_tiles(row_bytes, 128) * step + rows * columns / 24 + 1000)
+    tiles = _tiles(m, rows) * _tiles(n, columns)
+    return Work(tiles, _tiles(row_bytes, 128), step, rows * columns / 24 + 1000, m * n)
 
 
-def _wgmma(device: Device, operand: int, output: int, m: int, n: int, name: str) -> Plan:
+def _parts(number: str, steps: int) -> int:
+    """Of a forced name; no part is empty."""
+    if not number.isdecimal() or not 1 <= int(number) <= steps:
+        raise OptionError(f"k in {number!r} parts: it has {steps} steps, so 1 to {steps} parts.")
+    return _tiles(steps, _tiles(steps, int(number)))
+
+
+def _split(output: int, parts: int) -> tuple[tuple[str, int], ...]:
+    """Macros of the output: parts leave sums."""
+    return (("OB_OUTPUT", output),) if parts == 1 else (("OB_OUTPUT", INT32), ("OB_SPLIT", 1))
+
+
+def _wgmma(device: Device, operand: int, output: int, m: int, n: int, name: str, parts: int) -> Plan:
     variant = VARIANTS[name]
     rows, columns = variant.tile
-    tiles = _tiles(_tiles(m, rows), variant.cluster) * _tiles(n, columns)
-    kernel = Kernel(
-        "dense_wgmma", "onebit_dense_wgmma", (("OB_OPERAND", operand), ("OB_OUTPUT", output), *variant.macros())
-    )
+    tiles = _tiles(_tiles(m, rows), variant.cluster) * _tiles(n, columns) * parts
+    macros = (("OB_OPERAND", operand), *_split(output, parts), *variant.macros())
     return Plan(
-        kernel=kernel,
-        name=f"wgmma {name}",
+        kernel=Kernel("dense_wgmma", "onebit_dense_wgmma", macros),
+        name=f"wgmma {name}" + (f"/{parts}" if parts > 1 else ""),
         form=AND if operand == BITS else DOT,
         tile=variant.tile,
         grid=min(tiles, max(1, device.processors // variant.cluster)) * variant.cluster,
@@ -162,27 +188,29 @@ def _wgmma(device: Device, operand: int, output: int, m: int, n: int, name: str)
         cluster=variant.cluster,
         tensor_maps=(rows, columns // variant.cluster),
         padding=0,
+        parts=parts,
     )
 
 
-def _mma(device: Device, operand: int, output: int, m: int, n: int, k: int, align: int) -> Plan:
+def _mma(device: Device, operand: int, output: int, m: int, n: int, k: int, align: int, parts: int) -> Plan:
     form = form_of_bits(device.capability) if operand == BITS else DOT
     stages = 4 if device.capability >= (8, 0) else 2  # 64 KiB, or 32 where copies go through registers
     macros = (
-        ("OB_OPERAND", operand), ("OB_FORM", form), ("OB_OUTPUT", output), ("OB_STAGES", stages), ("OB_ALIGN", align),
+        ("OB_OPERAND", operand), ("OB_FORM", form), *_split(output, parts), ("OB_STAGES", stages), ("OB_ALIGN", align),
     )  # fmt: skip
-    padded = _tiles(_row_bytes(operand, k), 64) * 512
+    padded = parts * _tiles(_tiles(_row_bytes(operand, k), 64), parts) * 512
     return Plan(
         kernel=Kernel("dense_mma", "onebit_dense_mma", macros),
-        name="mma 128x128",
+        name="mma 128x128" + (f"/{parts}" if parts > 1 else ""),
         form=form,
         tile=(128, 128),
-        grid=_tiles(m, 128) * _tiles(n, 128),
+        grid=_tiles(m, 128) * _tiles(n, 128) * parts,
         threads=128,
         shared_bytes=stages * 2 * 128 * 64,
         cluster=1,
         tensor_maps=None,
         padding=padded - k if operand == BITS and form == DOT else 0,
+        parts=parts,
     )
 
 
