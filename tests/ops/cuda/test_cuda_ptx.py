@@ -16,6 +16,7 @@ from torch import Tensor
 from onebit import bits, ops
 from onebit.bits import _reference as reference
 from onebit.bits import _reference_conv as conv_reference
+from onebit.bits import _reference_s8 as reference_s8
 from onebit.bits._window import Padding, Window
 from onebit.ops import _epilogue
 from onebit.ops import cuda as engine
@@ -34,12 +35,15 @@ def dense(kernel: str | None, output: str = "bits", shape: tuple[int, int, int] 
     m, n, k = shape
     g = torch.Generator().manual_seed(0)
     w, x = bits.pack(torch.randn(n, k, generator=g)), bits.pack(torch.randn(m, k, generator=g))
-    given: Any = x if family == "dense" else torch.randint(0, 256, (m, k), generator=g, dtype=torch.uint8)
-    y = getattr(reference, f"{family}_int32")(given, w)
+    pixels, home = torch.randint(0, 256, (m, k), generator=g, dtype=torch.uint8), reference
+    given: Any = x if family == "dense" else pixels
+    if family == "dense_s8":
+        given, home = pixels.view(torch.int8), reference_s8
+    y = getattr(home, f"{family}_int32")(given, w)
     channels: tuple[Tensor, ...] = ()
     if output == "bits":
         channels = (y[torch.randint(0, m, (n,), generator=g), torch.arange(n)].clone(), ones(n, g).to(torch.int8))
-    expected = getattr(reference, f"{family}_{output}")(given, w, *channels)
+    expected = getattr(home, f"{family}_{output}")(given, w, *channels)
     words, handle = getattr(given, "words", given), ops.pack_weights(w.words, k)
     got = engine.dense(BY_NAME[f"{family}_{output}"], words, handle, n, k, *channels, force=kernel)
     assert torch.equal(got, getattr(expected, "words", expected)), WRONG
@@ -61,6 +65,9 @@ def ones(n: int, g: torch.Generator) -> Tensor:
         (HOPPER, "dense", "128x192-turns-pair"),
         (BLACKWELL, "dense", "mma"),
         (TURING, "dense_u8", "mma"),
+        (TURING, "dense_s8", "mma"),
+        (AMPERE, "dense_s8", "mma"),
+        (HOPPER, "dense_s8", "128x64"),
     ],
 )
 def test_every_product_is_the_definition(
@@ -70,6 +77,16 @@ def test_every_product_is_the_definition(
     dense(kernel, "bits", (37, 70, 256 if "x" in kernel else 300), family)
     file = "wgmma" if "x" in kernel else kernel
     assert f"onebit_dense_{file}" in {name for name, _ in device.launched}
+
+
+@pytest.mark.parametrize(
+    ("capability", "kernel", "k"),
+    [(AMPERE, "mma/2", 1300), (HOPPER, "mma/3", 1300), (BLACKWELL, "mma/2", 600), (HOPPER, "128x64/2", 1920)],
+)
+def test_parts_of_k_add_up(ptx_gpu: Callable, capability: tuple[int, int], kernel: str, k: int) -> None:
+    device = ptx_gpu(capability)
+    dense(kernel, "bits", (37, 70, k))
+    assert device.launched[-1][0] == "onebit_finish"
 
 
 @pytest.mark.parametrize(("capability", "kernel"), [(TURING, "mma"), (HOPPER, "mma"), (AMPERE, "popc")])
