@@ -39,7 +39,7 @@ class InputSpec:
             raise DtypeError(f"The model takes one tensor of {self}, got {type(x).__name__}; use torch.as_tensor(x).")
         if x.dtype != self.dtype:
             raise DtypeError(f"The model takes {self}, got a tensor of {x.dtype}. {self._dtype_advice(x.dtype)}")
-        if x.ndim != len(self.shape) or any(d not in (None, s) for d, s in zip(self.shape, x.shape, strict=True)):
+        if x.ndim != len(self.shape) or x.shape[1:] != self.shape[1:]:
             raise ShapeError(f"The model takes {self}, got shape {tuple(x.shape)}. {self._shape_advice(x)}")
 
     def _dtype_advice(self, got: torch.dtype) -> str:

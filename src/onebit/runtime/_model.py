@@ -73,24 +73,25 @@ class PackedModel(nn.Module):
         torch.compile and torch.export, a dispatch mode, tensors elsewhere.
         """
         self.input_spec.check(x)
+        module = self._modules["graph_module"]  # nn.Module looks an attribute up three times before it looks here
         if self._runs_alone(x):
-            return self.joined()(self.graph_module, x)
-        y: Tensor = self.graph_module(x)
+            return self._join(module)(module, x)  # type: ignore[arg-type]
+        y: Tensor = module(x)  # type: ignore[misc]
         return y
 
     def chains(self) -> list[list[str]]:
         """The layers that run in one call of the library, by name; one list for each such call."""
-        return self.joined().names() if self._reads_own_buffers else []
-
-    def joined(self) -> Joined:
-        """The graph's code with one call for each chain, made at the first call and whenever the graph is another."""
-        found = self._joined
-        if found is None or not found.is_of(self.graph_module):
-            self._joined = found = Joined(self.graph_module, self.values)
-        return found
+        return self._join(self.graph_module).names() if self._reads_own_buffers else []
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_joined": None}  # a network has a number in this process alone
+
+    def _join(self, module: fx.GraphModule) -> Joined:
+        """The graph's code with one call for each chain, made at the first call and whenever the graph is another."""
+        found = self._joined
+        if found is None or not found.is_of(module):
+            self._joined = found = Joined(module, self.values)
+        return found
 
     def _runs_alone(self, x: Tensor) -> bool:
         return (
