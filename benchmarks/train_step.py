@@ -15,6 +15,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from onebit import models
+from onebit.bench import keep_memory
 from onebit.optim import clip_latent_weights
 from onebit.training import Recipe
 from onebit.training._arithmetic import set_arithmetic
@@ -54,6 +55,7 @@ def main() -> None:
     parser.add_argument("recipe", nargs="?", default="larq-vgg")
     parser.add_argument("--rounds", type=int, default=10)
     args = parser.parse_args()
+    keep_memory()  # as `onebit train` does
     recipe = Recipe.load(args.recipe)
     shape = (1, 28, 28) if recipe.data.name == "mnist" else (3, 32, 32)
     steps = {name: step_of(recipe, options, shape) for name, options in ARITHMETICS.items()}
