@@ -5,6 +5,14 @@
 OB_TARGET_BEGIN(OB_TARGET_DOT)
 #include "../sign_gradients/product_avx512.h"
 
+/* What finish will read, from memory or L2, while the products are on their way. */
+OB_INLINE void ask_for(const ob_gradient_w_job *job, int64_t at) {
+    for (int64_t c = 0; c < job->channels; c += 16) {
+        if (!job->first) __builtin_prefetch(job->out + 4 * (at + c), 1);
+        if (job->last && job->window) __builtin_prefetch(job->window + at + c);
+    }
+}
+
 OB_INLINE void finish(const ob_gradient_w_job *job, int64_t j, const __m512i sum_i32x16[4]) {
     OB_UNROLL
     for (int v = 0; v < 4; v++) {
@@ -27,6 +35,7 @@ void OB_GRADIENT_KERNEL(const ob_gradient_w_job *job) {
         const unsigned char *block = job->blocks + j / OB_BLOCK_CHANNELS * job->block_bytes + j % OB_BLOCK_CHANNELS * 4;
         const unsigned char *const row[OB_PANEL_ROWS] = {block, block + 4, block + 8, block + 12};
         ob_sums s;
+        for (int64_t r = 0; r < OB_PANEL_ROWS && j + r < job->n; r++) ask_for(job, (j + r) * job->out_step);
         ob_clear_sums(&s);
         ob_add_quads(&s, job->panel, row, job->quads, 4 * OB_BLOCK_CHANNELS, 0);
         OB_UNROLL

@@ -13,7 +13,7 @@ void OB_GRADIENT_KERNEL(const ob_gradient_x_job *job, int64_t rows) {
             start[r] = job->pictures + job->places[first + r < rows ? first + r : rows - 1];
         for (int64_t r = first; r < first + OB_PANEL_ROWS && r < rows; r++) { /* they come from memory */
             for (int64_t c = 0; c < job->channels; c += 16) {
-                if (job->window) _mm_prefetch((const char *)(job->window + job->pixels[r] + c), _MM_HINT_T0);
+                if (job->window) __builtin_prefetch(job->window + job->pixels[r] + c);
                 __builtin_prefetch(job->out + job->pixels[r] + c, 1);
             }
         }
