@@ -144,6 +144,16 @@ def test_random_rounding_has_the_mean_of_the_gradient():
     assert abs(found.mean().item() - (0.3 - 127)) < 0.04  # the deviation of such a mean is 0.010
 
 
+@pytest.mark.parametrize("isa", ISAS)
+def test_the_largest_gradient_stays_127_steps_where_its_product_was_rounded_up(isa):
+    largest, seed = torch.tensor(0.5605056881904602), 111156
+    assert (largest * (torch.tensor(127.0) / largest) + uniform(seed, 1)).item() == 128.0
+    g, one = largest.view(1, 1, 1, 1), torch.ones(1, 1, 1, 1)
+    with native.force(isa):
+        found = run(g, one, one, [1, 1], [0, 0, 0, 0], [1, 1], 0, *ALL, seed)
+    assert [gradient.item() for gradient in found] == [(127 * (largest / torch.tensor(127.0))).item()] * 2
+
+
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 def test_what_is_no_number_shows_in_its_picture_and_channel(bad):
     g, x, w = operands(3, (4, 4), 8, 5, (3, 3))
