@@ -15,12 +15,13 @@ u32 Thread::special(u32 which) const {
     if (which <= NCTAID_Z) return machine->grid[which - NCTAID_X];
     return which == LANE ? lane : block->rank;
 }
-u64 Thread::get(const Operand &source, bool &known) const {
+u64 Thread::get(const Operand &source, bool &known) {
     switch (source.kind) {
     case Operand::REGISTER:
         if (marks[source.index] & 2)
             throw Failure("register " + source.name + " is read before the wait for the product that writes it");
         known = known && (marks[source.index] & 1);
+        marks[source.index] = (u16)(warp->fences << 2 | (marks[source.index] & 1));
         return bits[source.index];
     case Operand::NUMBER:
         return source.number;
@@ -36,7 +37,7 @@ u64 Thread::get(const Operand &source, bool &known) const {
         throw Failure("operand " + source.name + " cannot be read");
     }
 }
-u64 Thread::sure(const Operand &source, const char *what) const {
+u64 Thread::sure(const Operand &source, const char *what) {
     bool known = true;
     u64 value = get(source, known);
     if (!known) throw Failure(std::string("an undefined value is ") + what);

@@ -59,7 +59,7 @@ struct Thread {
     u32 pc = 0;
     bool finished = false, waits_for_warp = false;
     std::vector<u64> bits;
-    std::vector<u16> marks; /* 1 holds a value, 2 a product will write it; above: the fence before its last write */
+    std::vector<u16> marks; /* 1 holds a value, 2 a product will write it; above: the fence before its last use */
     std::vector<u8> local;
     Clock clock;
     u32 proxy_fence = 0, gave_up = 0;
@@ -73,8 +73,8 @@ struct Thread {
     std::deque<std::vector<Copy>> committed;
 
     const Instruction &instruction() const;
-    u64 get(const Operand &source, bool &known) const;
-    u64 sure(const Operand &source, const char *what) const; /* fails where the value is undefined */
+    u64 get(const Operand &source, bool &known);
+    u64 sure(const Operand &source, const char *what); /* fails where the value is undefined */
     void set(const Operand &destination, u64 value, bool known);
     bool holds(u32 predicate, bool negated) const;
     u32 special(u32 which) const;
@@ -86,7 +86,7 @@ struct Warp {
     u32 number; /* in the block */
     Thread *lanes[32];
     u32 alive = 32, arrived = 0;
-    u16 fences = 1;              /* wgmma.fence */
+    u16 fences = 0;              /* wgmma.fence */
     std::function<bool()> waits; /* all lanes, for this */
     std::vector<u32> groups;     /* products committed, by the number issued then */
     u32 issued = 0, done = 0;

@@ -196,7 +196,9 @@ bool build_scalar(Instruction &i) {
             t.pc = target;
             return Step::JUMPED;
         };
-    } else if (name == "ret" || name == "exit")
+    } else if (name == "trap")
+        i.alone = [](Thread &) -> Step { throw Failure("a trap"); };
+    else if (name == "ret" || name == "exit")
         i.alone = [](Thread &) { return Step::DONE; };
     else if (name == "setp" && w)
         i.alone = setp(i, w, s, f);

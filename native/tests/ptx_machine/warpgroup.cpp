@@ -74,9 +74,10 @@ void issue(Warp &warp, u32 columns) {
     for (Thread *lane : warp.lanes)
         for (u32 each : registers) {
             u16 &mark = lane->marks[each];
-            /* Products may follow each other on the same registers; anything else that touched them wants a fence. */
+            /* Products may follow each other on the same registers; after anything else that used them, and before
+             * the first of all, there is a fence. */
             if (!(mark & 2) && mark >> 2 == (warp.fences & 0x3FFF))
-                throw Failure("an accumulator was written after the last wgmma.fence");
+                throw Failure("an accumulator was used after the last wgmma.fence");
             mark |= 2;
         }
     warp.accumulators.push_back(registers);

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Callable
-from ctypes import c_uint32
+from ctypes import c_uint32, c_void_p
 from typing import Any
 
 import pytest
@@ -20,7 +22,7 @@ from onebit.bits import _reference_s8 as reference_s8
 from onebit.bits._window import Padding, Window
 from onebit.ops import _epilogue
 from onebit.ops import cuda as engine
-from onebit.ops.cuda import _finish, _launch, _operators
+from onebit.ops.cuda import _driver, _finish, _launch, _operators
 from onebit.ops.cuda._operators import CONV2D, DENSE
 from onebit.ops.cuda._sources import Kernel
 
@@ -133,6 +135,7 @@ FAULTS = {
     "coordinates changed over": (HOPPER, "128x64", {LOAD: r"\1\3, \2"}, WRONG),
     "fewer bytes expected": (HOPPER, "128x64", {r"(expect_tx\S+ _, \[%r\d+\]), %r\d+": r"\1, 64"}, "deadlock|several"),
     "no wait for products": (HOPPER, "128x64", {r"wgmma\.wait_group\S+ 0;": ""}, "before the wait"),
+    "registers not fenced": (HOPPER, "128x64", {r"wgmma\.fence\S+;": ""}, "after the last wgmma.fence"),
     "barriers not fenced": (HOPPER, "128x64", {r"fence\.mbarrier_init\S+;": ""}, "not fenced"),
     "a stage given back early": (HOPPER, "128x64", {r"wgmma\.wait_group\S+ 1;": ""}, "race|copy is on its way|before"),
     "no scope of the cluster": (
@@ -141,7 +144,7 @@ FAULTS = {
         {r"arrive\.release\.cluster\.shared::cluster": "arrive.release.cta.shared::cta"},
         "cluster scope",
     ),
-    "a swizzle less": (HOPPER, "128x64", {r"(mma_async\S+ \{[^}]+\}, )(%rd\d+), (%rd\d+)": r"\1\3, \2"}, WRONG),
+    "operands changed over": (HOPPER, "128x64", {r"(mma_async\S+ \{[^}]+\}, )(%rd\d+), (%rd\d+)": r"\1\3, \2"}, WRONG),
 }
 
 
@@ -150,7 +153,7 @@ def test_a_planted_fault_shows(ptx_gpu: Callable, fault: str) -> None:
     capability, kernel, edits, why = FAULTS[fault]
     ptx_gpu(capability, edits=edits)
     with pytest.raises(AssertionError, match=why):
-        dense(kernel, "bits", (300, 140, 1024 if kernel == "mma" else 8192))  # the ring goes round
+        dense(kernel, "bits", (200, 70, 1024 if kernel == "mma" else 8192))  # the ring goes round
 
 
 def test_memory_that_was_not_given_is_not_touched(ptx_gpu: Callable) -> None:
@@ -161,3 +164,21 @@ def test_memory_that_was_not_given_is_not_touched(ptx_gpu: Callable) -> None:
         _launch.simple(kernel, (words, sums), ((c_uint32, 9), (c_uint32, 3)), 9 * 32)
     with pytest.raises(AssertionError, match="not aligned"):
         _launch.simple(kernel, (words.view(torch.uint8).flatten()[4:], sums), ((c_uint32, 8), (c_uint32, 3)), 8 * 32)
+
+
+def test_the_peak_kernel_multiplies_what_it_stored(ptx_gpu: Callable) -> None:
+    """A figure of it is only worth something if the products are those of the product kernels."""
+    ptx_gpu(HOPPER)
+    blocks, sink = 3, torch.empty(256, dtype=torch.int32)
+    macros = (("OB_OPERAND", 1), ("OB_FORM", 1))
+    function = _launch._function(Kernel("dense_wgmma_peak", "onebit_peak", macros), 0, 384 * 128)
+    arguments = [c_void_p(sink.data_ptr()), c_uint32(blocks)]
+    _driver.launch(function, (1, 1, 1), (256, 1, 1), 384 * 128, 0, arguments)
+    stored = (torch.arange(384 * 32) * 2654435761 % 2**32).view(384, 8, 4)  # words by row, chunk of 16 bytes
+    chunks = torch.arange(8) ^ torch.arange(384)[:, None] % 8  # the 128-byte swizzle
+    rows = stored.gather(1, chunks[:, :, None].expand(-1, -1, 4)).flatten(1)
+    one = ((rows[:, :, None] >> torch.arange(32)) & 1).flatten(1).double()
+    y = (blocks * one[:128] @ one[128:].T).int()
+    thread, i = torch.arange(256)[:, None], torch.arange(128)
+    mine = y[thread // 32 * 16 + thread % 32 // 4 + 8 * (i // 2 % 2), i // 4 * 8 + thread % 4 * 2 + i % 2]
+    assert sink.tolist() == [functools.reduce(operator.xor, values) for values in mine.tolist()]
