@@ -61,6 +61,16 @@ def test_float_layers_stay_around_the_chain():
     assert not {"stem", "head"} & set(names)
     x = torch.randn(3, 3, 9, 9)
     assert torch.equal(packed(x), packed.graph_module(x))
+    assert Joined(packed.graph_module, packed.values)._whole is None
+
+
+def test_a_chain_that_is_all_there_is_needs_no_code_around_it(packed_mlp):
+    packed = packed_mlp()
+    joined, x = Joined(packed.graph_module, packed.values), packed.input_spec.example(2)
+    assert joined._whole is not None
+    by_code = Joined(packed.graph_module, packed.values)
+    by_code._whole = None
+    assert torch.equal(joined(packed.graph_module, x), by_code(packed.graph_module, x))
 
 
 def test_the_network_keeps_tables_of_the_weights_of_convolutions_alone():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from operator import getitem
+from operator import getitem, itemgetter
 from typing import Any
 
 import torch
@@ -26,10 +26,13 @@ class Joined:
     def __init__(self, module: fx.GraphModule, values: dict[str, Value]) -> None:
         self.code = type(module).forward
         self.chains = chains(module, values)
+        self._whole = _whole(module.graph, self.chains)
         self._run, self._self = _code_of(module, self.chains, values)
 
     def __call__(self, module: fx.GraphModule, x: Tensor) -> Tensor:
         """The output for x."""
+        if self._whole is not None:
+            return self._whole(module._buffers, x)
         constants = self._self()
         constants.__dict__ = module._buffers
         y: Tensor = self._run(constants, x)
@@ -61,6 +64,17 @@ class _Call:
         except RuntimeError:  # an inference tensor counts no changes
             version = _UNTRACKED
         return self.operator(inputs, constants, self.number, version)  # type: ignore[no-any-return]
+
+
+def _whole(graph: fx.Graph, found: Sequence[Chain]) -> Callable[[Any, Tensor], Tensor] | None:
+    """The call of a chain that is all there is, from the graph's input to its output: 1.5 us less than its code."""
+    ends = [next(iter(graph.find_nodes(op=op))) for op in ("placeholder", "output")]
+    if len(found) != 1 or found[0].inputs != ends[:1] or found[0].outputs != [ends[1].args[0]]:
+        return None
+    if len(found[0].constants) < 2:  # a single one would not come as a tuple
+        return None
+    call, constants = _Call(found[0]).run, itemgetter(*(str(node.target) for node in found[0].constants))
+    return lambda buffers, x: call((x,), constants(buffers))[0]
 
 
 def _code_of(
