@@ -38,6 +38,12 @@ def test_it_says_what_runs():
     assert "floats, on meta" in set_arithmetic(model, ArithmeticOptions(), torch.device("meta"))
 
 
+def test_a_network_without_two_signs_is_said_to_stay_on_floats():
+    model = torch_nn.Sequential(BinaryConv2d(3, 8, 3), BinaryLinear(8, 4))
+    said = set_arithmetic(model, ArithmeticOptions(backward="int8"), CPU)
+    assert said == "forward and backward on floats: none of 2 binary layers stands between two signs"
+
+
 def test_a_missing_library_is_named_and_refused_only_if_bits_are_asked_for(monkeypatch):
     def missing(*_):
         raise NativeError("libonebit was not found; searched: here.")

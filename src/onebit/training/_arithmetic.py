@@ -33,6 +33,8 @@ def set_arithmetic(model: nn.Module, options: ArithmeticOptions, device: torch.d
         if options.forward == "bits":
             raise
         return f"forward on floats: {str(error).split(';')[0]}"
+    if not chosen:
+        return f"forward and backward on floats: none of {count} binary layers stands between two signs"
     return f"forward on bits in {len(chosen)} of {count} binary layers, their gradients in {_gradients(model)}"
 
 
@@ -40,6 +42,6 @@ def _gradients(model: nn.Module) -> str:
     """What the layers on bits multiply in the backward pass; how many each where they differ."""
     kinds = (layer.bits_backward for _, layer in binary_layers(model))
     used = Counter(str(kind).removeprefix("torch.") for kind in kinds if kind is not None)
-    if len(used) < 2:
-        return next(iter(used), "float32")
+    if len(used) == 1:
+        return next(iter(used))
     return " and ".join(f"{kind} ({count})" for kind, count in sorted(used.items(), reverse=True))
