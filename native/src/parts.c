@@ -15,7 +15,9 @@ ob_cut ob_cut_output(const ob_work *work, int64_t threads, int64_t task_macs) {
     const int64_t wanted = threads == 1 ? 1 : ob_least(threads * TASKS_PER_THREAD, most_parts);
     const int64_t blocks = ob_parts(work->n, 64);
     cut.rows_per_part = ob_least(work->m, ob_round_up(ob_most(ROWS_BYTES / work->x_bytes, 1), work->part_rows));
-    const int64_t in_rows = work->m / wanted < ROWS_ENOUGH ? ob_parts(work->m, cut.rows_per_part) : wanted;
+    const int64_t least = ob_parts(work->m, wanted), rows = ob_round_up(least, work->part_rows);
+    const int by_rows = least >= ROWS_ENOUGH && rows - least <= least / 16; /* else the last part is too small */
+    const int64_t in_rows = by_rows ? wanted : ob_parts(work->m, cut.rows_per_part);
     const int64_t pieces = ob_least(blocks, ob_parts(wanted, in_rows));
     cut.channels_per_part = ob_parts(blocks, pieces) * 64;
     cut.channel_parts = ob_parts(work->n, cut.channels_per_part);

@@ -1,7 +1,7 @@
 /* parts.h: how an output of m rows x n channels is shared out, and the check of its epilogue.
  *
  * The rule. The output is cut into parts of whole rows x whole 64-channel blocks, each worth task_macs at least.
- *   rows      into TASKS_PER_THREAD parts per thread, if each then has ROWS_ENOUGH rows: a part of all channels makes
+ *   rows      into TASKS_PER_THREAD equal parts per thread, if they have ROWS_ENOUGH rows: a part of all channels makes
  *             the most of what its kernel prepares for its rows. A block has the most rows whose x fits ROWS_BYTES
  *             (half of a small L2) at most: a kernel goes over them once for every panel of channels.
  *   channels  else into as many pieces as make so many parts; at batch 1 this is the only cut.
