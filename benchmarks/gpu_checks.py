@@ -2,36 +2,84 @@
 
 from __future__ import annotations
 
+import os
+import threading
+import traceback
+from collections.abc import Callable
+from functools import partial
+
 import torch
 from torch import Tensor
 
+from gpu_differences import differences
+from gpu_report import Report, reason
 from onebit import ops
 from onebit.ops import _dense_call, _epilogue, _family
 from onebit.ops import cuda as engine
+from onebit.ops.cuda import _launch
 
 SHAPES = [
     (1, 1, 1), (1, 10, 784), (3, 65, 63), (17, 64, 64), (64, 130, 127), (129, 10, 4096), (100, 257, 129),
     (300, 200, 1000), (193, 255, 1024), (257, 513, 1025), (1000, 4096, 784), (500, 1000, 4096),
 ]  # fmt: skip
 LARGE = 4096
+IN_PARTS = ("mma", "128x256", "128x128", "128x64")  # kernels that are checked with k in two parts, too
+SECONDS, MOST_LINES = 60.0, 12  # of one case
+POISONED, HUNG = 3, 4  # exit codes
 INPUTS = {"dense": _family.WORDS, "dense_u8": _family.PIXELS, "dense_s8": _family.SIGNED_BYTES}
 
 
-def run(kernels: list[str]) -> list[str]:
-    """Every kernel, input and output at every shape; the failures as lines, empty if all is exact.
+def cases(kernels: list[str]) -> dict[str, Callable[[], list[str]]]:
+    """What is checked, by name, each on its own: its failures as lines, empty if all is exact."""
+    import gpu_conv
 
-    Kernels come one after the other, and each is named before it runs: one that hangs is the last one named.
+    parts = [f"{kernel}/2" for kernel in kernels if kernel in IN_PARTS]
+    dense = {f"dense {kernel or 'chosen'}": partial(_dense, kernel) for kernel in [None, *kernels, *parts]}
+    return {"packing": _packing, **dense, "conv2d": gpu_conv.check, "pooling": gpu_conv.check_pooling}
+
+
+def run(report: Report, names: list[str], known: dict[str, Callable[[], list[str]]]) -> bool:
+    """Checks one case after the other, a line of the report for each; leaves the process where a GPU is lost.
+
+    Exit code HUNG: a case did not end in its time. POISONED: after an error of the device nothing runs in a process.
     """
-    wrong = _packing()
-    cases = [
-        (family, given, *_operands(family, m, n, k), n, k) for family, given in INPUTS.items() for m, n, k in SHAPES
-    ]
-    large = Large()
-    for kernel in [None, *kernels]:
-        print(f"checking {kernel or 'the chosen kernels'}", flush=True)
-        found = [line for case in cases for line in _compare(*case, kernel)] + large.compare(kernel)
-        wrong += [f"{kernel or 'chosen'}: {line}" for line in found]
-    return wrong
+    good = True
+    for name in names:
+        print(f"check {name} ...", flush=True)
+        watch = threading.Timer(SECONDS, lambda: os._exit(HUNG))
+        watch.start()
+        try:
+            wrong, failed = known[name](), ""
+            torch.cuda.synchronize()
+        except Exception as error:
+            traceback.print_exc()
+            wrong, failed = [], reason(error)
+        finally:
+            watch.cancel()
+        good &= not (wrong or failed)
+        exact = f"NO: {len(wrong)} comparisons differ" if wrong else "exact"
+        report.note("check", name, f"FAILED: {failed}" if failed else exact)
+        for line in wrong[:MOST_LINES]:
+            report.note("check", f"{name}, wrong", line)
+        if failed and not _alive():
+            raise SystemExit(POISONED)
+    return good
+
+
+def _alive() -> bool:
+    """Whether this process can still use the device."""
+    try:
+        return int(torch.ones(2, device="cuda").sum()) == 2
+    except Exception:
+        return False
+
+
+def _dense(kernel: str | None) -> list[str]:
+    wrong = []
+    for family, given in INPUTS.items():
+        for m, n, k in SHAPES:
+            wrong += _compare(family, given, *_operands(family, m, n, k), n, k, kernel)
+    return wrong + Large().compare(kernel)
 
 
 def _operands(family: str, m: int, n: int, k: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -51,7 +99,7 @@ def _compare(
     family: str, given: object, x: Tensor, weights: Tensor, y: Tensor, n: int, k: int, kernel: str | None
 ) -> list[str]:
     row_bytes = x.shape[1] * x.element_size()
-    if (kernel == "popc" and family != "dense") or (kernel not in (None, "popc", "mma") and row_bytes % 16):
+    if not _takes(kernel, family, row_bytes):
         return []
     scale, bias = torch.randn(n, device="cuda"), torch.randn(n, device="cuda")
     # Thresholds that occur as sums, so that ties are common; then the two constant channels.
@@ -70,8 +118,17 @@ def _compare(
         op = _dense_call.Dense(f"{family}_{output}", given, kind)
         got = engine.dense(op, x, weights, n, k, *channels, force=kernel)
         if not torch.equal(got, expected):
-            wrong.append(f"{op.op} m={len(x)} n={n} k={k}: {int((got != expected).sum())} of {got.numel()} differ")
+            plan = engine.dense_plan(_launch.device_facts(0), op, len(x), n, k, kernel).name
+            wrong.append(f"{op.op} m={len(x)} n={n} k={k} by {plan}: {differences(got, expected)}")
     return wrong
+
+
+def _takes(kernel: str | None, family: str, row_bytes: int) -> bool:
+    """Whether a kernel has such rows: the copy engine wants 16 bytes, and one step of k has no two parts."""
+    shape, _, parts = (kernel or "").partition("/")
+    if (shape == "popc" and family != "dense") or (shape not in ("", "popc", "mma") and row_bytes % 16):
+        return False
+    return not parts or row_bytes > (64 if shape == "mma" else 128)
 
 
 class Large:
@@ -85,9 +142,13 @@ class Large:
 
     def compare(self, kernel: str | None) -> list[str]:
         """One line if any of the sums differs."""
+        if not _takes(kernel, "dense", self.x.shape[1] * 8):
+            return []
         op = _dense_call.Dense("dense_int32", _family.WORDS, _epilogue.INT32)
-        equal = torch.equal(engine.dense(op, self.x, self.weights, LARGE, LARGE, force=kernel), self.expected)
-        return [] if equal else [f"{LARGE}^3 differs from int8 cuBLAS"]
+        got = engine.dense(op, self.x, self.weights, LARGE, LARGE, force=kernel)
+        if torch.equal(got, self.expected):
+            return []
+        return [f"dense_int32 {LARGE}^3 beside int8 cuBLAS: {differences(got, self.expected)}"]
 
 
 def _packing() -> list[str]:
@@ -98,7 +159,8 @@ def _packing() -> list[str]:
         x.view(-1)[3::11] = float("nan")
         words = torch.ops.onebit.pack(x.cuda())
         if not torch.equal(words.cpu(), ops.pack(x)):
-            wrong.append(f"pack {rows} x {k} differs from the CPU")
-        if not torch.equal(torch.ops.onebit.unpack(words, k).cpu(), ops.unpack(ops.pack(x), k)):
-            wrong.append(f"unpack {rows} x {k} differs from the CPU")
+            wrong.append(f"pack {rows} x {k}: {differences(words, ops.pack(x))}")
+        found, expected = torch.ops.onebit.unpack(words, k).cpu(), ops.unpack(ops.pack(x), k)
+        if not torch.equal(found, expected):
+            wrong.append(f"unpack {rows} x {k}: {differences(found, expected)}")
     return wrong

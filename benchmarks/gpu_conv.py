@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from gpu_differences import differences
 from onebit import ops
 from onebit.ops import cuda as engine
 from onebit.ops._family import WORDS
@@ -42,9 +43,11 @@ def check() -> list[str]:
                 kernels = (None,) if op.input is not WORDS else (None, *engine.conv_kernels())
                 for kernel in kernels:
                     got = results(engine.conv2d(op, x.cuda(), handle.cuda(), *on_device, force=kernel))
-                    if not all(torch.equal(a.cpu(), b) for a, b in zip(got, expected, strict=True)):
-                        wrong.append(f"{name} by {kernel or 'choice'}, {shape}, pad_value={pad_value}")
-    return wrong + check_pooling()
+                    for a, b in zip(got, expected, strict=True):
+                        if not torch.equal(a.cpu(), b):
+                            what = f"{name} by {kernel or 'choice'}, {shape}, pad_value={pad_value}"
+                            wrong.append(f"{what}: {differences(a, b)}")
+    return wrong
 
 
 def check_pooling() -> list[str]:
@@ -57,8 +60,9 @@ def check_pooling() -> list[str]:
         minimum = ops.pack(torch.randn(c))
         given = (c, kernel, stride, (kernel[0] - 1, 0, 0, kernel[1] - 1))
         call = torch.ops.onebit.max_pool2d
-        if not torch.equal(call(x.cuda(), *given, minimum.cuda()).cpu(), call(x, *given, minimum)):
-            wrong.append(f"max_pool2d {tuple(x.shape)} {given}")
+        found, expected = call(x.cuda(), *given, minimum.cuda()).cpu(), call(x, *given, minimum)
+        if not torch.equal(found, expected):
+            wrong.append(f"max_pool2d {tuple(x.shape)} {given}: {differences(found, expected)}")
     return wrong
 
 

@@ -55,6 +55,12 @@ class Report:
         self.keep({"part": part, "what": what, "note": text})
         print(f"{part:<14} {what:<34} {text}", flush=True)
 
+    def notes(self, part: str) -> list[tuple[str, str]]:
+        """(what, sentence) of every note about a part in the file, also of other processes."""
+        lines = self.path.read_text().splitlines() if self.path.is_file() else []
+        kept = [json.loads(line) for line in lines]
+        return [(line["what"], line["note"]) for line in kept if line["part"] == part and "note" in line]
+
     def keep(self, line: dict[str, Any]) -> None:
         """Appends to the file at once: what comes later may crash."""
         self.path.parent.mkdir(parents=True, exist_ok=True)

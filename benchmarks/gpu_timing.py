@@ -7,14 +7,14 @@ from collections.abc import Callable
 
 import torch
 
-from onebit.bench import captured, milliseconds
-
 BUDGET_MS = 150.0  # of one measurement
 SAMPLES = (5, 30)  # fewest and most
 
 
 def median_ms(work: Callable[[], object], graph: bool = True) -> float:
     """Median time of one call of `work`; several calls form one sample if a single one is short."""
+    from onebit.bench import captured, milliseconds  # found only after gpu.prepare()
+
     for _ in range(2):
         work()
     once = milliseconds(work)
