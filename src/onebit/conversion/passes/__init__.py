@@ -26,6 +26,7 @@ from onebit.conversion.passes._repack import cancel_repacking as cancel_repackin
 from onebit.conversion.passes._scores import expand_batch_norm as expand_batch_norm
 from onebit.conversion.passes._scores import fold_epilogue as fold_epilogue
 from onebit.conversion.passes._steps import fuse_steps as fuse_steps
+from onebit.conversion.passes._twins import join_twins as join_twins
 
 Pass = Callable[[fx.GraphModule], fx.GraphModule]
 
@@ -36,4 +37,7 @@ CLEANING: tuple[Pass, ...] = (
 RECOGNITION: tuple[Pass, ...] = (recognise_binarize, cancel_surrogates)
 # Repeated: a threshold can make the next layer binary.
 PACKING: tuple[Pass, ...] = (split_concat, match_pool, cancel_repacking, match_dense, match_conv, fold_thresholds)
-FINISHING: tuple[Pass, ...] = (fold_epilogue, fuse_steps, fold_packs, expand_batch_norm, spell_floats, explain_layers)
+FINISHING: tuple[Pass, ...] = (
+    *(fold_epilogue, fuse_steps, join_twins, fold_packs),
+    *(expand_batch_norm, spell_floats, explain_layers),
+)

@@ -11,6 +11,7 @@ from torch import Tensor, fx
 from onebit.conversion._channels import chain_behind
 from onebit.conversion._float_thresholds import FloatFunction, find_float_thresholds
 from onebit.conversion._graph import (
+    BITS_OF,
     BOTH_OF,
     FUSED_OF,
     PACK,
@@ -69,7 +70,8 @@ def fuse_steps(module: fx.GraphModule) -> fx.GraphModule:
 
     The operator adds and compares the same float32 numbers in the same order, each step rounded once: equal bits. ReLU
     is a clamp at 0 and infinity, leaky_relu a PReLU of one slope. At most one residual and one activation go in, in
-    either order, each the only reader of what is in front of it.
+    either order, each the only reader of what is in front of it. A layer that gives bits elsewhere takes no residual:
+    then its floats have its sums alone, and `join_twins` can make one product of the two.
     A sign behind the floats costs no pass over them: g is run on floats to find the one where its sign turns
     (`find_float_thresholds`), so a shift in front of the sign (RSign) or a batch norm vanish in the thresholds.
     """
@@ -82,7 +84,7 @@ def fuse_steps(module: fx.GraphModule) -> fx.GraphModule:
 
 
 def _fuse(module: fx.GraphModule, node: fx.Node, layer: Layer) -> None:
-    steps = _steps_behind(module, channels_first(node), layer.sums.n)
+    steps = _steps_behind(module, channels_first(node), layer.sums.n, not _has_twin(node))
     signs = _signs_behind(module, steps.end, layer)
     if not steps.names and signs is None:
         return
@@ -112,12 +114,18 @@ def _fuse(module: fx.GraphModule, node: fx.Node, layer: Layer) -> None:
         graph.erase_node(signs.pack)
 
 
-def _steps_behind(module: fx.GraphModule, value: fx.Node, n: int) -> _Steps:
+def _has_twin(node: fx.Node) -> bool:
+    """True if another node gives the bits of the same sums."""
+    product, bits = node.args[:-2], BITS_OF[node.target]
+    return any(calls(user, bits) and user.args[:-2] == product for user in node.all_input_nodes[0].users)
+
+
+def _steps_behind(module: fx.GraphModule, value: fx.Node, n: int, residual: bool) -> _Steps:
     found = _Steps(value)
     while len(found.end.users) == 1:
         user = next(iter(found.end.users))
         activation = [] if found.activation else _activation(module, user, found.end, n)
-        other = _other_summand(user, found.end) if found.residual is None else None
+        other = _other_summand(user, found.end) if residual and found.residual is None else None
         if activation:
             found.activation = activation
             found.names.append("PReLU" if len(activation) == 1 else "clamp" if activation[0].any() else "ReLU")
