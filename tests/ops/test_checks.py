@@ -123,6 +123,16 @@ def test_another_device_is_refused():
         refuse_devices("pack", torch.ops.onebit.pack.default, (x,))
 
 
+def test_a_gpu_has_kernels_and_is_not_refused():
+    """What failed there (memory, say) is told as it is."""
+
+    class OnGpu(torch.Tensor):
+        is_cpu = False
+        is_cuda = True
+
+    refuse_devices("pack", torch.ops.onebit.pack.default, (torch.ones(3, 5).as_subclass(OnGpu),))
+
+
 @pytest.mark.parametrize("name", ["pack", "unpack", "pack_weights", "unpack_weights", *DENSE])
 def test_no_reference_is_kept_after_a_result_or_an_error(name, keep_no_reference):
     keep_no_reference(getattr(torch.ops.onebit, name), good(name))

@@ -74,9 +74,9 @@ def check_words(op: str, name: str, words: Tensor, k: int) -> None:
 
 
 def refuse_devices(op: str, operator: torch._ops.OpOverload, arguments: tuple[object, ...]) -> None:
-    """OptionError for a tensor on another device than the CPU."""
+    """OptionError for a tensor on a device that has no kernels: neither the CPU nor a CUDA device of such a torch."""
     for name, tensor in tensors_of(operator, arguments):
-        if not (tensor.is_cpu or tensor.is_meta):
+        if not (tensor.is_cpu or tensor.is_meta or tensor.is_cuda):
             raise OptionError(f"{op}: {name} is on {tensor.device}; libonebit runs on the CPU: use {name}.cpu().")
 
 
