@@ -63,7 +63,7 @@ NETS: dict[str, tuple[Tensor, str, Callable[[], list[nn.Module]]]] = {
     "rows": (ROWS, "dense_s8_bits", lambda: [
         BinaryLinear(77, 65), nn.BatchNorm1d(65), BinaryLinear(65, 10, input_quantizer="sign"),
     ]),
-    "residual": (PICTURES, "conv2d_s8_fused", lambda: [Residual()]),
+    "residual": (PICTURES, "conv2d_s8_both", lambda: [Residual()]),
 }  # fmt: skip
 
 

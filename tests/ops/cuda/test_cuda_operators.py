@@ -187,7 +187,8 @@ def test_a_second_kernel_makes_what_the_first_cannot(software_gpu: Callable, fam
 
 
 def test_every_operator_has_a_cuda_kernel() -> None:
-    assert set(_operators.OPERATORS) == set(_front_door._fallbacks)
+    steps_elsewhere = {"network"}  # one call of the CPU for a chain; tensors on a GPU go through its operators
+    assert set(_operators.OPERATORS) == set(_front_door._fallbacks) - steps_elsewhere
     for name in _operators.OPERATORS:
         assert torch._C._dispatch_has_kernel_for_dispatch_key(f"onebit::{name}", "CUDA")
 
