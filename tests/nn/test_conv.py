@@ -2,7 +2,6 @@ import pytest
 import torch
 from torch import nn as torch_nn
 
-from onebit._errors import DtypeError, OptionError, ShapeError
 from onebit.nn import BinaryConv2d
 
 FORMS = [
@@ -47,28 +46,3 @@ def test_output_is_the_convolution_of_signs_with_signs_around(form, pad_value):
     plain.weight.data.copy_(wb)
     outside = wb.sum((1, 2, 3)).view(-1, 1, 1) - plain(torch.ones_like(xb))
     assert torch.equal(layer(x).double(), plain(xb) + pad_value * outside)
-
-
-def test_latent_weights_fill_the_whole_range():
-    torch.manual_seed(0)
-    weight = BinaryConv2d(32, 64, 3).weight.detach()
-    assert -1 <= float(weight.min()) < -0.99
-    assert 0.99 < float(weight.max()) <= 1
-
-
-def test_other_pad_values_are_refused():
-    with pytest.raises(OptionError, match=r"pad_value is 2\. Expected 0, 1 or -1"):
-        BinaryConv2d(1, 1, 3, pad_value=2)
-
-
-def test_wrong_shape_names_what_arrived_and_what_to_do():
-    layer = BinaryConv2d(3, 4, 3)
-    with pytest.raises(ShapeError, match=r"shape \(2, 8, 8, 3\), so dim 1 is 8. Expected \(N, 3, H, W\); for NHWC"):
-        layer(torch.zeros(2, 8, 8, 3))
-    with pytest.raises(ShapeError, match=r"it has 2 dimensions. Expected \(N, 3, H, W\)\."):
-        layer(torch.zeros(2, 3))
-
-
-def test_pictures_as_bytes_are_sent_to_pixels():
-    with pytest.raises(DtypeError, match=r"BinaryConv2d: input has dtype torch.uint8.*Pixels"):
-        BinaryConv2d(3, 4, 3)(torch.zeros(2, 3, 8, 8, dtype=torch.uint8))

@@ -6,7 +6,6 @@ import pytest
 import torch
 from torch import nn as torch_nn
 
-from onebit._errors import DtypeError, OptionError, ShapeError
 from onebit.nn import BinaryConv1d, BinaryConv2d, use_bits
 
 FORMS = [
@@ -52,28 +51,3 @@ def test_it_is_a_two_dimensional_layer_of_one_row(form, pad_value, on_bits):
     for a, b in zip(*gradients, strict=True):
         assert torch.allclose(a, b, atol=1e-4)
     assert torch.equal(gradients[0][0], gradients[1][0])
-
-
-def test_a_single_sequence_without_a_batch_is_taken():
-    layer = BinaryConv1d(4, 6, 3, input_quantizer="sign")
-    x = torch.randn(4, 9)
-    assert torch.equal(layer(x), layer(x[None])[0])
-
-
-def test_latent_weights_fill_the_whole_range():
-    torch.manual_seed(0)
-    weight = BinaryConv1d(64, 64, 9).weight.detach()
-    assert -1 <= float(weight.min()) < -0.99
-    assert 0.99 < float(weight.max()) <= 1
-
-
-def test_wrong_inputs_and_options_are_named():
-    layer = BinaryConv1d(4, 6, 3)
-    with pytest.raises(OptionError, match=r"BinaryConv1d: pad_value is 2\. Expected 0, 1 or -1"):
-        BinaryConv1d(4, 6, 3, pad_value=2)
-    with pytest.raises(ShapeError, match=r"shape \(2, 9, 4\), so dim 1 is 9.*for \(N, L, C\) data call x.transpose"):
-        layer(torch.randn(2, 9, 4))
-    with pytest.raises(ShapeError, match="it has 4 dimensions"):
-        layer(torch.randn(2, 4, 3, 3))
-    with pytest.raises(DtypeError, match=r"BinaryConv1d: input has dtype torch.uint8"):
-        layer(torch.zeros(2, 4, 9, dtype=torch.uint8))
