@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
-from ctypes import POINTER, c_char_p, c_double, c_int32, c_int64, c_size_t, c_void_p
+from ctypes import POINTER, c_char_p, c_double, c_int32, c_int64, c_size_t, c_uint32, c_void_p
 from pathlib import Path
 
 import onebit
@@ -139,7 +139,36 @@ class PoolCall(ctypes.Structure):
     ]
 
 
-# Every function of the header: name -> (result, arguments). A library that lacks one is of another version.
+class GradientsCall(ctypes.Structure):
+    """ob_sign_gradients_call: sizes and operands of one backward pass."""
+
+    _fields_ = [
+        ("batch", c_int64),
+        ("height", c_int64),
+        ("width", c_int64),
+        ("c", c_int64),
+        ("n", c_int64),
+        ("kernel", Pair),
+        ("stride", Pair),
+        ("padding", Sides),
+        ("dilation", Pair),
+        ("pad_value", c_int32),
+        ("stochastic", c_int32),
+        ("seed", c_uint32),
+        ("upstream", c_void_p),
+        ("x", c_void_p),
+        ("w", c_void_p),
+        ("x_window", c_void_p),
+        ("w_window", c_void_p),
+        ("x_gradient", c_void_p),
+        ("w_gradient", c_void_p),
+        ("workspace", c_void_p),
+        ("workspace_bytes", c_size_t),
+        ("executor", c_void_p),
+    ]
+
+
+# Every function of the headers: name -> (result, arguments). A library that lacks one is of another version.
 _FUNCTIONS = {
     "ob_status_text": (c_char_p, [c_int32]),
     "ob_version": (c_char_p, []),
@@ -176,6 +205,8 @@ _FUNCTIONS = {
     "ob_conv2d_s8": (c_int32, [POINTER(ConvCall)]),
     "ob_max_pool2d_output": (c_int32, [POINTER(PoolCall), POINTER(c_int64)]),
     "ob_max_pool2d": (c_int32, [POINTER(PoolCall)]),
+    "ob_sign_gradients_workspace": (c_size_t, [POINTER(GradientsCall)]),
+    "ob_sign_gradients": (c_int32, [POINTER(GradientsCall)]),
     "ob_network_create": (c_int32, [c_void_p, POINTER(c_int64), POINTER(c_int32)]),
     "ob_network_destroy": (c_int32, [c_int64]),
     "ob_network_run": (c_int32, [c_void_p]),

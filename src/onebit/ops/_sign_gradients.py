@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
-from ctypes import POINTER, c_int32, c_int64, c_size_t, c_uint32, c_void_p
 from typing import Any
 
 import torch
@@ -18,42 +17,9 @@ from onebit.bits import words_for
 from onebit.bits._window import Window
 from onebit.ops._checks import check_dtype
 from onebit.ops._fallback import follow_torch_threads, operand, scratch
-from onebit.ops._library import Pair, Sides, check, lib
+from onebit.ops._library import GradientsCall, Pair, Sides, check, lib
 
 NEAREST = -1
-
-
-class Call(ctypes.Structure):
-    """ob_sign_gradients_call: sizes and operands of one backward pass."""
-
-    _fields_ = [
-        ("batch", c_int64),
-        ("height", c_int64),
-        ("width", c_int64),
-        ("c", c_int64),
-        ("n", c_int64),
-        ("kernel", Pair),
-        ("stride", Pair),
-        ("padding", Sides),
-        ("dilation", Pair),
-        ("pad_value", c_int32),
-        ("stochastic", c_int32),
-        ("seed", c_uint32),
-        ("upstream", c_void_p),
-        ("x", c_void_p),
-        ("w", c_void_p),
-        ("x_window", c_void_p),
-        ("w_window", c_void_p),
-        ("x_gradient", c_void_p),
-        ("w_gradient", c_void_p),
-        ("workspace", c_void_p),
-        ("workspace_bytes", c_size_t),
-        ("executor", c_void_p),
-    ]
-
-
-lib.ob_sign_gradients_workspace.restype, lib.ob_sign_gradients_workspace.argtypes = c_size_t, [POINTER(Call)]
-lib.ob_sign_gradients.restype, lib.ob_sign_gradients.argtypes = c_int32, [POINTER(Call)]
 
 
 @torch.library.custom_op("onebit::sign_gradients", mutates_args=(), device_types="cpu")
@@ -95,7 +61,7 @@ def sign_gradients(
     pointers = [gradient.data_ptr() if want else None for gradient, want in zip(gradients, wanted, strict=True)]
     values_in = [values.data_ptr() if window else None for values, window, _ in pairs]
     (batch, height, width, c), (n, rows, columns, _) = x.shape, w.shape
-    call = Call(
+    call = GradientsCall(
         batch=batch, height=height, width=width, c=c, n=n, kernel=Pair(rows, columns), stride=Pair(*stride),
         padding=Sides(*padding), dilation=Pair(*dilation), pad_value=pad_value, stochastic=seed != NEAREST,
         seed=max(seed, 0), upstream=upstream.data_ptr(), x=x_words.data_ptr(), w=w_words.data_ptr(),
