@@ -6,6 +6,7 @@
 #define OB_FORM 2
 #define OB_WHOLE_SUMS
 #include "conv.cuh"
+#include "popc.cuh"
 
 enum { THREADS = 256, ROWS = 4, COLUMNS = 8, BLOCK_COLUMNS = 64, SHARED_BYTES = 0 };
 
@@ -32,14 +33,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) onebit_conv2d_popc(const C
 #pragma unroll
         for (u32 i = 0; i < ROWS * COLUMNS; ++i) sums[i] += __popcll(a[i / COLUMNS] ^ b[i % COLUMNS]);
     }
-#pragma unroll
-    for (u32 offset = 16; offset; offset /= 2)
-#pragma unroll
-        for (u32 i = 0; i < offset; ++i) {
-            bool upper = lane & offset;
-            u32 keep = upper ? sums[i + offset] : sums[i];
-            sums[i] = keep + __shfl_xor_sync(0xFFFFFFFFu, upper ? sums[i] : sums[i + offset], offset);
-        }
+    add_lanes(sums, lane);
     u32 row = row0 + lane / COLUMNS, column = column0 + lane % COLUMNS;
     DenseArgs dense = of_group(args, group);
     int y = column < n ? args.terms[class_of(args, row) + group * n + column] - 2 * (int)sums[0] : 0;

@@ -1,12 +1,12 @@
 /* dense_popc.cu: y = x w' by population counts on the CUDA cores: few rows, and any architecture.
  *
- * A block of eight warps computes 4 rows x 64 columns, a warp 4 x 8 with its lanes along k. The 32 sums of a lane
- * are then added across lanes by halving: 31 shuffles instead of 160, and lane l ends with sum l. Bound by 16 counts
- * per cycle. */
+ * A block of eight warps computes 4 rows x 64 columns, a warp 4 x 8 with its lanes along k. Bound by 16 counts per
+ * cycle. */
 #define OB_OPERAND 1
 #define OB_FORM 2
 #include "device.cuh"
 #include "epilogue.cuh"
+#include "popc.cuh"
 
 enum { THREADS = 256, ROWS = 4, COLUMNS = 8, BLOCK_COLUMNS = 64, SHARED_BYTES = 0 };
 
@@ -25,14 +25,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) onebit_dense_popc(const De
 #pragma unroll
         for (u32 i = 0; i < ROWS * COLUMNS; ++i) sums[i] += __popcll(a[i / COLUMNS] ^ b[i % COLUMNS]);
     }
-#pragma unroll
-    for (u32 offset = 16; offset; offset /= 2)
-#pragma unroll
-        for (u32 i = 0; i < offset; ++i) {
-            bool upper = lane & offset;
-            u32 keep = upper ? sums[i + offset] : sums[i];
-            sums[i] = keep + __shfl_xor_sync(0xFFFFFFFFu, upper ? sums[i] : sums[i + offset], offset);
-        }
+    add_lanes(sums, lane);
     u32 row = row0 + lane / COLUMNS, column = column0 + lane % COLUMNS;
 #if OB_OUTPUT == OB_OUTPUT_BITS
     ColumnBound bound = column_bound(args, column);
