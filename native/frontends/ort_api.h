@@ -26,8 +26,8 @@ enum { /* ONNXTensorElementDataType; in an operator's description ANY stands for
        ORT_FLOAT16 = 10,
        ORT_BFLOAT16 = 16
 };
-enum { ORT_REQUIRED = 0 };    /* ...Characteristic */
-enum { ORT_MEM_DEFAULT = 0 }; /* OrtMemType */
+enum { ORT_REQUIRED = 0, ORT_VARIADIC = 2 }; /* ...Characteristic */
+enum { ORT_MEM_DEFAULT = 0 };                /* OrtMemType */
 
 typedef struct OrtStatus OrtStatus;
 typedef struct OrtSessionOptions OrtSessionOptions;
@@ -77,7 +77,9 @@ typedef struct OrtApi {
     ort_slot gap_133[30];
     OrtStatus *(ORT_CALL *KernelInfoGetAttributeArray_int64)(const OrtKernelInfo *, const char *name, int64_t *out,
                                                              size_t *count);
-    ort_slot gap_164[85];
+    ort_slot gap_164[66];
+    OrtStatus *(ORT_CALL *KernelInfo_GetInputCount)(const OrtKernelInfo *, size_t *out);
+    ort_slot gap_231[18];
     OrtStatus *(ORT_CALL *KernelInfoGetConstantInput_tensor)(const OrtKernelInfo *, size_t index, int *is_constant,
                                                              const OrtValue **out);
     ort_slot gap_250[24];
@@ -109,6 +111,7 @@ ORT_SLOT(ReleaseTensorTypeAndShapeInfo, 99);
 ORT_SLOT(ReleaseCustomOpDomain, 101);
 ORT_SLOT(ReleaseAllocator, 132);
 ORT_SLOT(KernelInfoGetAttributeArray_int64, 163);
+ORT_SLOT(KernelInfo_GetInputCount, 230);
 ORT_SLOT(KernelInfoGetConstantInput_tensor, 249);
 ORT_SLOT(KernelContext_ParallelFor, 274);
 ORT_SLOT(KernelInfoGetAllocator, 278);

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "conv_weights.h"
+#include "network.h"
 #include "onebit.h"
 #include "threads.h"
 #include "weights.h"
@@ -85,6 +86,21 @@ OrtStatus *ob_ort_check_weights(ort_kernel *kernel, const OrtKernelInfo *info, s
     return ob_ort_refuse_status(kernel, found);
 }
 
+OrtStatus *ob_ort_constant_bytes(const ort_kernel *kernel, const OrtKernelInfo *info, size_t index, int64_t *bytes) {
+    const OrtValue *value = NULL;
+    ort_tensor constant;
+    int is_constant = 0;
+    OrtStatus *status = kernel->api->KernelInfoGetConstantInput_tensor(info, index, &is_constant, &value);
+    if (status) return status;
+    if (!is_constant || !value) return ob_ort_refuse(kernel, "input %zu is computed; expected an initializer.", index);
+    status = read_tensor(kernel, value, &constant);
+    if (status) return status;
+    const int32_t type = constant.element;
+    const int64_t size = type == ORT_UINT8 || type == ORT_INT8 ? 1 : type == ORT_FLOAT || type == ORT_INT32 ? 4 : 0;
+    *bytes = constant.rows * constant.last * size; /* other types have 0, which is refused */
+    return NULL;
+}
+
 OrtStatus *ob_ort_weights(const ort_kernel *kernel, const OrtKernelContext *context, const void **weights) {
     const OrtValue *value = NULL;
     void *data = NULL;
@@ -97,6 +113,7 @@ OrtStatus *ob_ort_weights(const ort_kernel *kernel, const OrtKernelContext *cont
 static OrtStatus *read_sizes(ort_kernel *kernel, const OrtKernelInfo *info) {
     OrtStatus *status = NULL;
     if (kernel->op->family <= ORT_PACK_NCHW) return NULL;
+    if (kernel->op->family == ORT_CHAIN) return ob_ort_chain_create(kernel, info);
     if (kernel->op->family >= ORT_CONV2D) return ob_ort_conv_create(kernel, info);
     status = kernel->api->KernelInfoGetAttribute_int64(info, "k", &kernel->k);
     if (!status && kernel->op->family != ORT_UNPACK)
@@ -128,6 +145,7 @@ OrtStatus *ORT_CALL ob_ort_create(const OrtCustomOp *op, const OrtApi *api, cons
 void ORT_CALL ob_ort_destroy(void *memory) {
     ort_kernel *kernel = memory;
     if (!kernel) return;
+    if (kernel->network) ob_network_let_go(kernel->network);
     if (kernel->allocator) kernel->api->ReleaseAllocator(kernel->allocator);
     free(kernel);
 }
@@ -258,6 +276,7 @@ OrtStatus *ORT_CALL ob_ort_compute(void *memory, OrtKernelContext *context) {
     int64_t dims[ORT_MAX_RANK], last = 0;
     OrtValue *value = NULL;
     void *out = NULL;
+    if (kernel->op->family == ORT_CHAIN) return ob_ort_chain_run(kernel, context, &executor);
     OrtStatus *status = ob_ort_read_input(kernel, context, 0, &x);
     if (!status && kernel->op->family >= ORT_CONV2D) return ob_ort_conv_run(kernel, context, &x, &executor);
     if (!status && kernel->op->family <= ORT_PACK_NCHW) return ob_ort_pack_run(kernel, context, &x, &executor);

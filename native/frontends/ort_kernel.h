@@ -7,7 +7,7 @@
 
 enum { ORT_MAX_RANK = 16, ORT_ALIGNMENT = 64 };
 
-/* From ORT_CONV2D on, ort_conv.c creates and runs them. */
+/* From ORT_CONV2D to ORT_MAX_POOL2D, ort_conv.c creates and runs them. */
 typedef enum ort_family {
     ORT_PACK,
     ORT_PACK_NCHW,
@@ -18,7 +18,8 @@ typedef enum ort_family {
     ORT_CONV2D,
     ORT_CONV2D_U8,
     ORT_CONV2D_S8,
-    ORT_MAX_POOL2D
+    ORT_MAX_POOL2D,
+    ORT_CHAIN /* ort_chain.c creates and runs these */
 } ort_family;
 
 typedef struct ort_op {
@@ -40,6 +41,7 @@ typedef struct ort_kernel {
     ob_conv2d_call conv; /* of a convolution or pooling: what does not depend on the input */
     size_t weights_bytes;
     int32_t threads;
+    struct ob_held_network *network; /* of a chain; it keeps its plans between runs, and gives each to one of them */
 } ort_kernel;
 
 typedef struct ort_tensor {
@@ -59,6 +61,8 @@ OrtStatus *ob_ort_refuse_status(const ort_kernel *kernel, ob_status status);
 OrtStatus *ob_ort_read_input(const ort_kernel *kernel, const OrtKernelContext *context, size_t index, ort_tensor *out);
 /* OB_OK's NULL if the weights are an initializer of `bytes` that is the handle for the sizes in the attributes. */
 OrtStatus *ob_ort_check_weights(ort_kernel *kernel, const OrtKernelInfo *info, size_t bytes);
+/* Bytes of an input that must be an initializer. */
+OrtStatus *ob_ort_constant_bytes(const ort_kernel *kernel, const OrtKernelInfo *info, size_t index, int64_t *bytes);
 /* The handle in a run: the runtime's own memory. */
 OrtStatus *ob_ort_weights(const ort_kernel *kernel, const OrtKernelContext *context, const void **weights);
 /* The epilogue, from the inputs behind the weights; dims are those of the float output, of `rank`. A second output is
@@ -81,4 +85,7 @@ OrtStatus *ob_ort_pack_run(const ort_kernel *kernel, OrtKernelContext *context, 
 OrtStatus *ob_ort_conv_create(ort_kernel *kernel, const OrtKernelInfo *info);
 OrtStatus *ob_ort_conv_run(const ort_kernel *kernel, OrtKernelContext *context, const ort_tensor *x,
                            const ob_executor *executor);
+/* ort_chain.c */
+OrtStatus *ob_ort_chain_create(ort_kernel *kernel, const OrtKernelInfo *info);
+OrtStatus *ob_ort_chain_run(const ort_kernel *kernel, OrtKernelContext *context, const ob_executor *executor);
 #endif

@@ -24,9 +24,16 @@ static int32_t ORT_CALL ort_input_type(const OrtCustomOp *op, size_t index) {
 static int32_t ORT_CALL ort_output_type(const OrtCustomOp *op, size_t index) {
     return index ? ORT_UINT8 : ((const ort_op *)op)->output_type;
 }
-static int32_t ORT_CALL ort_required(const OrtCustomOp *op, size_t index) {
-    (void)op, (void)index;
-    return ORT_REQUIRED;
+/* A chain has any number of inputs and outputs of any types; the file says the types of its outputs. */
+static int is_chain(const OrtCustomOp *op) {
+    return ((const ort_op *)op)->family == ORT_CHAIN;
+}
+static int32_t ORT_CALL ort_characteristic(const OrtCustomOp *op, size_t index) {
+    (void)index;
+    return is_chain(op) ? ORT_VARIADIC : ORT_REQUIRED;
+}
+static int ORT_CALL ort_homogeneous(const OrtCustomOp *op) {
+    return !is_chain(op);
 }
 static int32_t ORT_CALL ort_memory(const OrtCustomOp *op, size_t index) {
     (void)op, (void)index;
@@ -37,25 +44,25 @@ static int ORT_CALL ort_one(const OrtCustomOp *op) {
     return 1;
 }
 
-#define ORT_CALLBACKS                          \
-    {.version = ORT_VERSION_NEEDED,            \
-     .GetName = ort_name,                      \
-     .GetExecutionProviderType = ort_provider, \
-     .GetInputType = ort_input_type,           \
-     .GetInputTypeCount = ort_inputs,          \
-     .GetOutputType = ort_output_type,         \
-     .GetOutputTypeCount = ort_outputs,        \
-     .KernelDestroy = ob_ort_destroy,          \
-     .GetInputCharacteristic = ort_required,   \
-     .GetOutputCharacteristic = ort_required,  \
-     .GetInputMemoryType = ort_memory,         \
-     .GetVariadicInputMinArity = ort_one,      \
-     .GetVariadicInputHomogeneity = ort_one,   \
-     .GetVariadicOutputMinArity = ort_one,     \
-     .GetVariadicOutputHomogeneity = ort_one,  \
-     .CreateKernelV2 = ob_ort_create,          \
-     .KernelComputeV2 = ob_ort_compute,        \
-     .GetStartVersion = ort_one,               \
+#define ORT_CALLBACKS                                 \
+    {.version = ORT_VERSION_NEEDED,                   \
+     .GetName = ort_name,                             \
+     .GetExecutionProviderType = ort_provider,        \
+     .GetInputType = ort_input_type,                  \
+     .GetInputTypeCount = ort_inputs,                 \
+     .GetOutputType = ort_output_type,                \
+     .GetOutputTypeCount = ort_outputs,               \
+     .KernelDestroy = ob_ort_destroy,                 \
+     .GetInputCharacteristic = ort_characteristic,    \
+     .GetOutputCharacteristic = ort_characteristic,   \
+     .GetInputMemoryType = ort_memory,                \
+     .GetVariadicInputMinArity = ort_one,             \
+     .GetVariadicInputHomogeneity = ort_homogeneous,  \
+     .GetVariadicOutputMinArity = ort_one,            \
+     .GetVariadicOutputHomogeneity = ort_homogeneous, \
+     .CreateKernelV2 = ob_ort_create,                 \
+     .KernelComputeV2 = ob_ort_compute,               \
+     .GetStartVersion = ort_one,                      \
      .GetEndVersion = ort_one}
 
 /* Packed tensors are bytes in ONNX: the little-endian bytes of the 64-bit words. */
@@ -80,6 +87,11 @@ static int ORT_CALL ort_one(const OrtCustomOp *op) {
         ORT_STEPS(name "FloatAddPrelu", family, x, OB_ACTIVATION_PRELU, 1, 2, , ORT_F, ORT_F),               \
         ORT_STEPS(name "FloatClampAdd", family, x, OB_ACTIVATION_CLAMP, 2, 3, , ORT_F, ORT_F, ORT_F),        \
         ORT_STEPS(name "FloatPreluAdd", family, x, OB_ACTIVATION_PRELU, 2, 2, , ORT_F, ORT_F)
+/* Each chain of a file has a body, and so a name, of its own. */
+#define ORT_CHAIN_ROW(number) ORT_ROW("Chain" #number, ORT_CHAIN, 0, 1, ORT_ANY, 0, 0, ORT_ANY)
+#define ORT_CHAINS(a, b, c, d, e, f, g, h)                                                                      \
+    ORT_CHAIN_ROW(a), ORT_CHAIN_ROW(b), ORT_CHAIN_ROW(c), ORT_CHAIN_ROW(d), ORT_CHAIN_ROW(e), ORT_CHAIN_ROW(f), \
+        ORT_CHAIN_ROW(g), ORT_CHAIN_ROW(h)
 static const ort_op ORT_OPS[] = {
     ORT_ROW("Pack", ORT_PACK, 0, 1, ORT_UINT8, 0, 0, ORT_ANY),
     ORT_ROW("PackNchw", ORT_PACK_NCHW, 0, 1, ORT_UINT8, 0, 0, ORT_ANY),
@@ -93,6 +105,10 @@ static const ort_op ORT_OPS[] = {
     ORT_LAYER("Conv2dU8", ORT_CONV2D_U8, ORT_UINT8),
     ORT_LAYER("Conv2dS8", ORT_CONV2D_S8, ORT_INT8),
     ORT_ROW("MaxPool2d", ORT_MAX_POOL2D, 0, 2, ORT_UINT8, 0, 0, ORT_UINT8, ORT_UINT8),
+    ORT_CHAINS(1, 2, 3, 4, 5, 6, 7, 8),
+    ORT_CHAINS(9, 10, 11, 12, 13, 14, 15, 16),
+    ORT_CHAINS(17, 18, 19, 20, 21, 22, 23, 24),
+    ORT_CHAINS(25, 26, 27, 28, 29, 30, 31, 32),
 };
 
 static OrtStatus *ort_too_old(const OrtApiBase *base) {

@@ -25,19 +25,29 @@ def test_the_model_is_valid_onnx_with_shapes_that_infer(packed_mlp):
     onnx.checker.check_model(model_of(packed_mlp()), full_check=True)
 
 
-def test_nodes_are_one_to_one_and_carry_name_and_note(packed_mlp):
+def test_a_chain_is_one_node_whose_function_has_its_operators_one_to_one(packed_mlp):
     model = model_of(packed_mlp())
-    assert [(node.domain, node.op_type, node.name, node.doc_string) for node in model.graph.node] == [
+    (node,), chain = model.graph.node, model.functions[-1]
+    assert (node.domain, node.op_type, node.name) == ("onebit", "Chain1", "layers.0 to layers.2")
+    assert (chain.name, list(chain.input), list(chain.output)) == ("Chain1", list(node.input), list(node.output))
+    assert [(node.domain, node.op_type, node.name, node.doc_string) for node in chain.node] == [
         ("onebit", "DenseU8Bits", "layers.0", "layer 0 is exact"),
         ("onebit", "DenseBits", "layers.1", "layer 1 is exact"),
         ("onebit", "DenseFloat", "layers.2", "layer 2 is exact"),
     ]
 
 
+def test_a_lone_operator_is_a_node_of_the_graph(packed_mlp):
+    model = model_of(packed_mlp((70, 10)))
+    assert [(node.op_type, node.name) for node in model.graph.node] == [("DenseU8Float", "layers.0")]
+    assert [function.name for function in model.functions] == ["DenseU8Float"]
+
+
 def test_each_used_operator_is_defined_once_and_no_other(packed_mlp):
-    model = model_of(packed_mlp())
-    assert [f.name for f in model.functions] == ["DenseFloat", "DenseBits", "DenseU8Bits"]
-    for function in model.functions:
+    *operators, chain = model_of(packed_mlp()).functions
+    assert [f.name for f in operators] == ["DenseFloat", "DenseBits", "DenseU8Bits"]
+    assert {node.domain for node in chain.node} == {"onebit"}
+    for function in operators:
         assert list(function.input) == list(BY_ONNX_NAME[function.name].inputs)
         assert {node.domain for node in function.node} == {""}
 
@@ -58,7 +68,18 @@ def test_weights_are_the_handle_that_the_kernels_stream(packed_mlp):
     assert torch.equal(torch.tensor(stored["weights1.value"]), packed.graph_module.weights1)
 
 
-def test_edges_are_annotated_with_the_bytes_that_flow(packed_mlp):
-    infos = {info.name: info for info in model_of(packed_mlp()).graph.value_info}
-    sizes = [[d.dim_param or d.dim_value for d in info.type.tensor_type.shape.dim] for info in infos.values()]
-    assert sizes == [["N", 16], ["N", 24]]  # 65 bits are 2 words, 130 bits are 3
+def test_edges_between_chains_are_annotated_with_the_bytes_that_flow(packed_mlp):
+    assert list(model_of(packed_mlp()).graph.value_info) == []  # nothing flows outside of the chain
+    packed = packed_mlp((70, 65, 70, 130, 10))
+    graph = packed.graph_module.graph
+    _, middle, last, _ = [node for node in graph.nodes if node.op == "call_function"]
+    with graph.inserting_after(middle):  # no chain goes through numbers
+        signs = graph.call_function(torch.ops.onebit.unpack.default, (middle, 70))
+    with graph.inserting_after(signs):
+        last.args = (graph.call_function(torch.ops.onebit.pack.default, (signs,)), *last.args[1:])
+    packed.graph_module.recompile()
+    model = model_of(packed)
+    assert [node.op_type for node in model.graph.node] == ["Chain1", "Unpack", "Chain2"]
+    sizes = [[d.dim_param or d.dim_value for d in info.type.tensor_type.shape.dim] for info in model.graph.value_info]
+    assert sizes == [["N", 16], ["N", 70]]  # 70 bits are 2 words
+    onnx.checker.check_model(model, full_check=True)

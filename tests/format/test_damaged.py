@@ -32,8 +32,12 @@ def broken(path, change: Callable[[onnx.ModelProto], object], match: str) -> Non
     refused(path, match)
 
 
+def chain_of(model: onnx.ModelProto) -> onnx.FunctionProto:
+    return next(function for function in model.functions if function.name == "Chain1")
+
+
 def node_of(model: onnx.ModelProto, op_type: str = "DenseBits") -> onnx.NodeProto:
-    return next(node for node in model.graph.node if node.op_type == op_type)
+    return next(node for node in chain_of(model).node if node.op_type == op_type)
 
 
 def tensor_of(model: onnx.ModelProto, name: str) -> onnx.TensorProto:
@@ -209,12 +213,38 @@ def test_a_definition_of_another_name_is_refused(path):
 
 def test_nodes_out_of_order_are_refused(path):
     def change(model):
-        nodes = [model.graph.node[i] for i in (1, 0, 2)]
+        nodes = [chain_of(model).node[i] for i in (1, 0, 2)]
         copied = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
-        del model.graph.node[:]
-        model.graph.node.extend(copied)
+        del chain_of(model).node[:]
+        chain_of(model).node.extend(copied)
 
     broken(path, change, "layers.1 .* reads 'dense_u8_bits_default.out', which nothing before it computes")
+
+
+def test_a_chain_that_tells_the_library_something_else_is_refused(path):
+    def change(at: int) -> Callable[[onnx.ModelProto], object]:
+        return lambda model: model.graph.node[0].attribute[0].ints.__setitem__(at, 7)
+
+    model = onnx.load(path)
+    for at in range(0, len(model.graph.node[0].attribute[0].ints), 5):
+        onnx.save(model, path)
+        if model.graph.node[0].attribute[0].ints[at] != 7:
+            broken(path, change(at), "tells the library other steps than its definition has")
+    onnx.save(model, path)
+    broken(path, lambda m: m.graph.node[0].attribute.pop(), "tells the library other steps")
+
+
+def test_a_chain_with_other_ends_than_its_definition_is_refused(path):
+    broken(path, lambda m: m.graph.node[0].input.pop(), "has other inputs or outputs than its definition")
+
+
+def test_a_chain_that_runs_twice_is_refused(path):
+    def change(model):
+        copied = model.graph.node.add()
+        copied.CopyFrom(model.graph.node[0])
+        copied.output[0] = "again"
+
+    broken(path, change, "more than once")
 
 
 def test_an_output_that_nothing_computes_is_refused(path):
@@ -244,7 +274,8 @@ def test_names_in_the_file_are_only_names(path, packed_mlp, name):
     """Names become attributes and variables of generated Python, so they must never be read as code."""
     model = onnx.load(path)
     tensor_of(model, "weights1").name = name
-    node_of(model).input[1] = name
+    (chain,) = model.graph.node
+    chain.input[list(chain.input).index("weights1.value")] = name
     node_of(model).output[0] = name + ".out"
     node_of(model, "DenseFloat").input[0] = name + ".out"
     path.write_bytes(model.SerializeToString())

@@ -15,6 +15,7 @@ from onebit.bits._window import Padding, Window
 from onebit.export._onnx import to_onnx
 from onebit.ops import native
 from onebit.runtime import InputSpec, OrtSession, PackedModel, load
+from onebit.runtime._inlined import without_chains
 
 # c, n, kernel, stride, padding, dilation, groups, pad_value of each convolution; pixels come first, sums last.
 CONVOLUTIONS = (
@@ -120,8 +121,9 @@ def test_every_way_to_run_it_is_the_reference(net, isa, batch, tmp_path):
     expected = net.reference(x)
     with native.force(isa):
         ours = OrtSession(tmp_path / "model.onnx", native=True, threads=2)
+        apart = OrtSession(tmp_path / "model.onnx", chains=False, threads=2)
         stock = OrtSession(tmp_path / "model.onnx", native=False, threads=1)
-        for run in (net.packed, load(tmp_path / "model.onnx"), ours, stock):
+        for run in (net.packed, load(tmp_path / "model.onnx"), ours, apart, stock):
             got = run(x)
             assert got.dtype == expected.dtype
             assert torch.equal(got, expected)
@@ -144,7 +146,10 @@ def test_the_kernel_that_is_named_is_the_one_that_runs(isa, tmp_path):
         assert {row: ran[row] in named[row] for row in rows} == dict.fromkeys(rows, True)
         session = OrtSession(tmp_path / "model.onnx")
         assert session.kernels() == ran
-        executed = session.executed()
+        assert session.executed()["Chain1"] == 1
+        apart = OrtSession(tmp_path / "model.onnx", chains=False)
+        assert apart.kernels() == ran
+        executed = apart.executed()
     assert {name: executed[name] for name in ("Conv2dU8Bits", "Conv2dBits", "MaxPool2d", "DenseFloat")} == {
         "Conv2dU8Bits": 1, "Conv2dBits": 2, "MaxPool2d": 1, "DenseFloat": 1,
     }  # fmt: skip
@@ -180,16 +185,22 @@ def test_a_loaded_model_saves_the_same_bytes(net, tmp_path):
 def test_the_file_is_valid_onnx(net):
     model = to_onnx(net.packed.graph_module, net.packed.input_spec)
     onnx.checker.check_model(model, full_check=True)
-    node = next(node for node in model.graph.node if node.op_type == "Conv2dBits")
+    node = operator_of(model, "Conv2dBits")
     values = {attribute.name: onnx.helper.get_attribute_value(attribute) for attribute in node.attribute}
     assert values == {"n": 130, "c": 70, "kernel": [3, 3], "stride": [1, 1], "padding": [1, 1, 1, 1],
                       "dilation": [1, 1], "groups": 1, "pad_value": 0}  # fmt: skip
 
 
-def change(path, op_type: str, name: str, value) -> None:
-    """Gives an attribute of the file's first such node another value."""
-    model = onnx.load(path)
-    node = next(node for node in model.graph.node if node.op_type == op_type)
+def operator_of(model: onnx.ModelProto, op_type: str) -> onnx.NodeProto:
+    """The first such node, in the graph or in a chain."""
+    chains = (node for function in model.functions if function.name.startswith("Chain") for node in function.node)
+    return next(node for node in (*model.graph.node, *chains) if node.op_type == op_type)
+
+
+def change(path, op_type: str, name: str, value, *, apart: bool = False) -> None:
+    """Gives an attribute of the file's first such node another value; apart: it then stands in no chain."""
+    model = without_chains(onnx.load(path)) if apart else onnx.load(path)
+    node = operator_of(model, op_type)
     kept = [attribute for attribute in node.attribute if attribute.name != name]
     del node.attribute[:]
     node.attribute.extend([*kept, onnx.helper.make_attribute(name, value)])
@@ -209,7 +220,7 @@ def change(path, op_type: str, name: str, value) -> None:
 )
 def test_the_native_kernel_refuses_attributes_that_do_not_fit_with_text(op_type, name, value, match, tmp_path):
     Build("dense").packed.save(tmp_path / "model.onnx")
-    change(tmp_path / "model.onnx", op_type, name, value)
+    change(tmp_path / "model.onnx", op_type, name, value, apart=True)
     with pytest.raises(FormatError, match=match):
         OrtSession(tmp_path / "model.onnx")
 
@@ -227,7 +238,7 @@ def test_the_native_kernel_refuses_attributes_that_do_not_fit_with_text(op_type,
 )
 def test_the_native_kernel_refuses_values_at_the_first_run_with_text(op_type, name, value, match, tmp_path):
     Build("dense").packed.save(tmp_path / "model.onnx")
-    change(tmp_path / "model.onnx", op_type, name, value)
+    change(tmp_path / "model.onnx", op_type, name, value, apart=True)
     session = OrtSession(tmp_path / "model.onnx")
     with pytest.raises(NativeError, match=f"onebit::{match}"):
         session(pixels(1))

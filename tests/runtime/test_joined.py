@@ -18,7 +18,7 @@ from torch import Tensor, fx, nn
 
 from onebit import ops
 from onebit.ops import native
-from onebit.runtime import InputSpec, PackedModel, load
+from onebit.runtime import InputSpec, OrtSession, PackedModel, load
 
 onebit_ops, aten = torch.ops.onebit, torch.ops.aten
 
@@ -126,6 +126,24 @@ def test_one_call_is_the_steps(seed, batches):
     packed = RandomGraph(seed).build()
     for batch in batches:
         assert agree(packed, example(packed, batch))
+
+
+@settings(deadline=None, max_examples=25, derandomize=True)
+@given(st.integers(0, 10**6))
+def test_onnx_runtime_runs_the_same_chains(tmp_path_factory, seed):
+    packed, path = RandomGraph(seed).build(), tmp_path_factory.mktemp("chains") / "model.onnx"
+    packed.save(path)
+    chains, apart, stock = (
+        OrtSession(path, threads=threads, **how)
+        for threads, how in ((2, {}), (2, {"chains": False}), (1, {"native": False}))
+    )
+    assert sum(name.startswith("Chain") for name in chains.executed()) == len(packed.chains())
+    assert load(path).chains() == packed.chains()
+    for batch in (3, 1, 0):
+        x = example(packed, batch)
+        expected = packed.graph_module(x).nan_to_num()
+        for run in (chains, apart, stock, load(path)):
+            assert torch.equal(run(x).nan_to_num(), expected)
 
 
 def test_random_graphs_have_chains_branches_and_floats_between():

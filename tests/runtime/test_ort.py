@@ -18,6 +18,7 @@ from onnx import helper
 from onebit._errors import DtypeError, FormatError, NativeError, OptionError, ShapeError
 from onebit.ops import native
 from onebit.runtime import OrtSession, register
+from onebit.runtime._inlined import without_chains
 from onebit.runtime._ort import FUNCTION_BODY
 
 
@@ -33,8 +34,10 @@ def pixels(batch: int) -> torch.Tensor:
 
 
 def test_with_the_library_our_kernels_run(saved):
-    session = OrtSession(saved[1], native=True)
-    assert session.executed() == {"DenseU8Bits": 1, "DenseBits": 1, "DenseFloat": 1}
+    session, apart = OrtSession(saved[1], native=True), OrtSession(saved[1], chains=False)
+    assert session.executed() == {"Chain1": 1}
+    assert apart.executed() == {"DenseU8Bits": 1, "DenseBits": 1, "DenseFloat": 1}
+    assert session.kernels() == apart.kernels() == {row: native.active(row) for row in ("dense", "dense_u8")}
 
 
 def test_without_the_library_the_definitions_run(saved):
@@ -45,30 +48,32 @@ def test_without_the_library_the_definitions_run(saved):
 
 
 @pytest.mark.parametrize("batch", [0, 1, 3, 64])
-@pytest.mark.parametrize("with_library", [True, False])
+@pytest.mark.parametrize("how", [{}, {"chains": False}, {"native": False}], ids=["chain", "operators", "definitions"])
 @pytest.mark.parametrize("last", ["float", "int32"])
-def test_outputs_are_those_of_torch_for_every_batch(packed_mlp, tmp_path, batch, with_library, last):
+def test_outputs_are_those_of_torch_for_every_batch(packed_mlp, tmp_path, batch, how, last):
     packed = packed_mlp(last=last)
     packed.save(tmp_path / "model.onnx")
     expected = packed(pixels(batch))
-    got = OrtSession(tmp_path / "model.onnx", native=with_library, threads=2)(pixels(batch))
+    got = OrtSession(tmp_path / "model.onnx", **how, threads=2)(pixels(batch))
     assert got.dtype == expected.dtype
     assert torch.equal(got, expected)
 
 
 @pytest.mark.parametrize("isa", native.available_isas("dense"))
-def test_the_forced_kernel_runs_inside_onnx_runtime(saved, isa):
+@pytest.mark.parametrize("chains", [True, False])
+def test_the_forced_kernel_runs_inside_onnx_runtime(saved, isa, chains):
     packed, path = saved
     with native.force(isa):
-        session = OrtSession(path)
+        session = OrtSession(path, chains=chains)
         assert session.kernels() == {"dense": isa, "dense_u8": native.active("dense_u8")}
         assert torch.equal(session(pixels(5)), packed(pixels(5)))
 
 
-def test_one_session_serves_many_threads(packed_mlp, tmp_path):
+@pytest.mark.parametrize("chains", [True, False])
+def test_one_session_serves_many_threads(packed_mlp, tmp_path, chains):
     packed = packed_mlp((70, 600, 600, 10))
     packed.save(tmp_path / "model.onnx")
-    session = OrtSession(tmp_path / "model.onnx", threads=2)
+    session = OrtSession(tmp_path / "model.onnx", threads=2, chains=chains)
     inputs = [pixels(batch) for batch in (1, 7, 33, 90)]
     expected = [packed(x) for x in inputs]
     wrong: list[int] = []
@@ -162,7 +167,7 @@ def test_a_library_without_the_entry_point_is_refused(saved, monkeypatch):
     ],
 )
 def test_the_kernel_refuses_sizes_that_do_not_fit_with_text(saved, change, match):
-    model = onnx.load(saved[1])
+    model = without_chains(onnx.load(saved[1]))
     node = next(node for node in model.graph.node if node.op_type == "DenseBits")
     for attribute in node.attribute:
         attribute.i = change.get(attribute.name, attribute.i)
@@ -172,13 +177,78 @@ def test_the_kernel_refuses_sizes_that_do_not_fit_with_text(saved, change, match
 
 
 def test_the_kernel_refuses_a_wrong_number_of_channels_with_text(saved):
-    model = onnx.load(saved[1])
+    model = without_chains(onnx.load(saved[1]))
     tensor = next(tensor for tensor in model.graph.initializer if tensor.name == "scale2.value")
     tensor.CopyFrom(helper.make_tensor(tensor.name, onnx.TensorProto.FLOAT, [1], [1.0]))  # would broadcast in ONNX
     onnx.save(model, saved[1])
     session = OrtSession(saved[1])
     with pytest.raises(NativeError, match=r"onebit::DenseFloat: input 2 has 1 dimensions, the last 1; expected \(10\)"):
         session(pixels(1))
+
+
+def set_network(model: onnx.ModelProto, at: int, value: int) -> None:
+    model.graph.node[0].attribute[0].ints[at] = value
+
+
+def set_scales(model: onnx.ModelProto, value: list[float]) -> None:
+    tensor = next(tensor for tensor in model.graph.initializer if tensor.name == "scale2.value")
+    tensor.CopyFrom(helper.make_tensor(tensor.name, onnx.TensorProto.FLOAT, [len(value)], value))
+
+
+def compute_scales(model: onnx.ModelProto) -> None:
+    scales = [index for index, name in enumerate(model.graph.node[0].input) if name == "scale2.value"]
+    model.graph.input.append(helper.make_tensor_value_info("floats", onnx.TensorProto.FLOAT, [10]))
+    model.graph.node[0].input[scales[0]] = "floats"
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (lambda m: set_network(m, 0, 2), r"onebit::Chain1: its network is described in form 2; .* knows form 1"),
+        (lambda m: set_network(m, 1, 3), "onebit::Chain1: "),  # values
+        (lambda m: set_network(m, 1, 0), "its network's description is damaged"),
+        (lambda m: set_network(m, 1, 2**62), "its network's description is damaged"),
+        (lambda m: set_network(m, 2, 4), "its network's description is damaged"),  # steps
+        (lambda m: set_network(m, 3, 9), "its network's description is damaged"),  # inputs
+        (lambda m: set_network(m, 5, 99), "onebit::Chain1: "),  # a type
+        (lambda m: m.graph.node[0].attribute[0].ints.pop(), "its network's description is damaged"),
+        (lambda m: m.graph.node[0].attribute[0].ints.append(0), "its network's description is damaged"),
+        (lambda m: m.graph.node[0].attribute.pop(), "onebit::Chain1: its attribute network is missing"),
+        (lambda m: set_scales(m, [1.0] * 9), "onebit::Chain1: step 2: a step of the network lacks a constant"),
+        (compute_scales, "is computed; expected an initializer"),
+    ],
+)
+def test_a_chain_that_is_none_is_refused_with_text(saved, change, match):
+    model = onnx.load(saved[1])
+    change(model)
+    onnx.save(model, saved[1])
+    with pytest.raises(FormatError, match=match):
+        OrtSession(saved[1])
+
+
+def test_no_description_of_a_chain_harms_the_process(saved):
+    """Each number of it in turn is another one: the session is refused, or its run is, or it gives some output."""
+    model = onnx.load(saved[1])
+    numbers = list(model.graph.node[0].attribute[0].ints)
+    for at, before in enumerate(numbers):
+        for value in (-1, before + 1, 2**31, 2**62):
+            set_network(model, at, value)
+            options = onnxruntime.SessionOptions()
+            register(options)
+            said = ""
+            try:
+                session = onnxruntime.InferenceSession(model.SerializeToString(), options, ["CPUExecutionProvider"])
+                session.run(None, {"input": pixels(2).numpy()})
+            except Exception as error:  # onnxruntime's errors share no base class
+                said = str(error)
+            assert said == "" or "onebit::Chain1" in said or "hape" in said, (at, value)
+        set_network(model, at, before)
+
+
+def test_a_damaged_file_without_its_chains_is_named(tmp_path):
+    (tmp_path / "model.onnx").write_bytes(b"not a model")
+    with pytest.raises(FormatError, match=r"model.onnx: its chains cannot be opened"):
+        OrtSession(tmp_path / "model.onnx", chains=False)
 
 
 def test_an_older_runtime_is_told_which_version_is_needed():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from typing import Any
 
 import onnx
@@ -11,6 +13,8 @@ from torch import Tensor, fx
 
 import onebit
 from onebit._errors import ConversionError
+from onebit.export._chain_functions import NAMES, operators_of, write_chain
+from onebit.export._chains import chains
 from onebit.export._facts import Facts
 from onebit.export._float_ops import WRITERS
 from onebit.export._functions import IR_VERSION, OPSET, functions
@@ -20,6 +24,7 @@ from onebit.export._spec import InputSpec
 from onebit.export._trace import Value, trace
 
 INPUT, OUTPUT, BATCH = "input", "output", "N"
+_VALUE = ".value"  # behind the name of a buffer
 _ELEMENT = {
     torch.uint8: onnx.TensorProto.UINT8,
     torch.int8: onnx.TensorProto.INT8,
@@ -33,15 +38,14 @@ _ELEMENT = {
 def to_onnx(graph_module: fx.GraphModule, spec: InputSpec, facts: Facts | None = None) -> onnx.ModelProto:
     """The model; raises ConversionError, naming the node, if something in the graph cannot be written."""
     writer = GraphWriter(graph_module, spec)
-    for node in graph_module.graph.nodes:
-        if node.op == "call_function":
-            writer.write(node)
-    used = {node.op_type for node in writer.nodes if node.domain == DOMAIN}
+    found = _write_nodes(writer, graph_module)
+    bodies = [node for function in found for node in function.node]
+    used = {node.op_type for node in (*writer.nodes, *bodies) if node.domain == DOMAIN} - {*NAMES}
     model = helper.make_model(
         writer.graph(),
         opset_imports=[helper.make_opsetid("", OPSET), helper.make_opsetid(DOMAIN, DOMAIN_VERSION)],
         ir_version=IR_VERSION,
-        functions=functions(used),
+        functions=[*functions(used), *found],
         producer_name="onebit",
         producer_version=onebit.__version__,
     )
@@ -49,9 +53,24 @@ def to_onnx(graph_module: fx.GraphModule, spec: InputSpec, facts: Facts | None =
         "onebit.version": onebit.__version__,
         "onebit.input": str(spec),
         "onebit.operators": " ".join(sorted(used)),
+        "onebit.chains": json.dumps({function.name: operators_of(function) for function in found}),
     }
     helper.set_model_props(model, about | (facts or Facts()).to_text())
     return model
+
+
+def _write_nodes(writer: GraphWriter, module: fx.GraphModule) -> list[onnx.FunctionProto]:
+    """All nodes, those of a chain as one; returns the chains' functions."""
+    found = chains(module, writer.values)[: len(NAMES)]
+    first = {chain.nodes[0]: index for index, chain in enumerate(found)}
+    inside = {node for chain in found for node in chain.nodes}
+    bodies = []
+    for node in module.graph.nodes:
+        if node in first:
+            bodies.append(write_chain(writer, found[first[node]], NAMES[first[node]]))
+        elif node.op == "call_function" and node not in inside:
+            writer.write(node)
+    return bodies
 
 
 class GraphWriter:
@@ -74,10 +93,22 @@ class GraphWriter:
         else:
             self._write_operator(node, operator)
 
+    def apart(self, nodes: Sequence[fx.Node]) -> tuple[list[onnx.NodeProto], dict[str, onnx.TensorProto]]:
+        """ONNX nodes for these, not added to the graph, and the initializers that are of no buffer but their own."""
+        before, known = len(self.nodes), {*self._initializers}
+        for node in nodes:
+            if node.op == "call_function":
+                self.write(node)
+        made, read = self.nodes[before:], {name for node in self.nodes[before:] for name in node.input}
+        own = {name: value for name, value in self._initializers.items() if name in read and not _is_buffer(name)}
+        del self.nodes[before:]
+        self._initializers = {n: v for n, v in self._initializers.items() if n in known or n not in own}
+        return made, own
+
     def name(self, node: fx.Node) -> str:
         """The ONNX name of a node's (first) value. fx names hold no dot, so the names made here cannot meet one."""
         if node.op == "get_attr":
-            return self._initializer(f"{node.target}.value", buffer(self._module, node))
+            return self._initializer(f"{node.target}{_VALUE}", buffer(self._module, node))
         found = part(node)
         if found is not None:
             return self._parts(found[0])[found[1]]
@@ -129,7 +160,8 @@ class GraphWriter:
     def graph(self) -> onnx.GraphProto:
         """The finished graph, with shapes on every edge."""
         calls = [n for n in self._module.graph.nodes if n.op == "call_function" and n is not self._result]
-        inner = {self.name(n): n for n in calls if n.name in self.values}
+        given = {name for node in self.nodes for name in node.output}
+        inner = {name: n for n in calls if n.name in self.values and (name := self.name(n)) in given}
         dims = [BATCH if size is None else size for size in self._spec.shape]
         return helper.make_graph(
             self.nodes,
@@ -153,7 +185,7 @@ class GraphWriter:
         inputs = [self.name(source(node))]
         if operator.has_weights:
             handle = source(node, 1)
-            inputs.append(self._initializer(f"{handle.target}.value", buffer(self._module, handle)))
+            inputs.append(self._initializer(f"{handle.target}{_VALUE}", buffer(self._module, handle)))
         exact, constants = tensors(node, operator)
         for role, constant in zip(exact.constants, constants, strict=True):
             if role == "residual":
@@ -161,7 +193,7 @@ class GraphWriter:
                 continue
             words = role == "minimum"
             value = buffer(self._module, constant)
-            inputs.append(self._initializer(f"{constant.target}.value", value.view(torch.uint8) if words else value))
+            inputs.append(self._initializer(f"{constant.target}{_VALUE}", value.view(torch.uint8) if words else value))
         self.add(node, exact.onnx_name, inputs, DOMAIN, **sizes)
 
     def _initializer(self, name: str, value: Tensor) -> str:
@@ -172,6 +204,10 @@ class GraphWriter:
     def _info(self, node: fx.Node) -> onnx.ValueInfoProto:
         element, shape = wire(self.values[node.name])
         return helper.make_tensor_value_info(self.name(node), element, [BATCH, *shape])
+
+
+def _is_buffer(name: str) -> bool:
+    return name.endswith(_VALUE)
 
 
 def wire(value: Value) -> tuple[int, tuple[int, ...]]:

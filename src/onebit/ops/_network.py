@@ -35,6 +35,7 @@ ARRAYS = (
     "weights", "scale", "bias", "threshold", "direction", "low", "high", "slope", "float_threshold", "minimum",
 )  # fmt: skip
 NONE = -1
+FORM = 1  # of the list that describes a network in a file
 
 
 class Value(ctypes.Structure):
@@ -133,6 +134,33 @@ class Network:
     def __deepcopy__(self, memo: object) -> Network:
         """Itself: it holds no tensor and never changes."""
         return self
+
+
+def integers(network: Network) -> list[int]:
+    """The description without the constants, as native/frontends/ort_chain.c reads it."""
+    found = [FORM, *(len(part) for part in (network.values, network.steps, network.inputs, network.outputs))]
+    for shape, dtype in network.values:
+        found += [TYPES[dtype], len(shape), *shape]
+    for step in network.steps:
+        name = next(name for name, code in STEPS.items() if code == step.op)
+        call = getattr(step.call, name.removesuffix("_u8").removesuffix("_s8"))
+        found += [*_integers(step), *_integers(call), *(_integers(step.epilogue) if is_product(name) else ())]
+    return [*found, *network.inputs, *network.outputs]
+
+
+def is_product(name: str) -> bool:
+    """True for the steps with weights, which have an epilogue."""
+    return name.startswith(("dense", "conv2d"))
+
+
+def _integers(structure: ctypes.Structure) -> list[int]:
+    found: list[int] = []
+    for name, kind, *_ in structure._fields_:
+        if kind in (c_int32, c_int64):
+            found.append(getattr(structure, name))
+        elif issubclass(kind, ctypes.Array):
+            found.extend(getattr(structure, name))
+    return found
 
 
 _networks: weakref.WeakValueDictionary[int, Network] = weakref.WeakValueDictionary()

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
+from onebit.export._chains import Chain, chains, regrouped
 from onebit.export._nodes import label
 from onebit.export._operators import BY_TARGET
 from onebit.export._trace import Value
-from onebit.runtime._chains import Chain, chains, regrouped
 
 _UNTRACKED = -1  # a version that says: look at the constants in every call
 

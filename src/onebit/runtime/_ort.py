@@ -26,14 +26,15 @@ class OrtSession:
 
     path: a file of `PackedModel.save`. native: True registers libonebit, so that its kernels run; False leaves a stock
     ONNX Runtime, which runs the definitions in the file. threads: size of ONNX Runtime's pool, None for its default.
+    chains: False runs the operators of a chain one by one, to the same numbers, so that a profile shows each.
     Raises FormatError if ONNX Runtime cannot read the file, NativeError if it refuses the library, OptionError for
     threads below 1, MissingExtra without the package onnxruntime.
     """
 
-    def __init__(self, path: str | Path, native: bool = True, threads: int | None = None) -> None:
+    def __init__(self, path: str | Path, native: bool = True, threads: int | None = None, chains: bool = True) -> None:
         if threads is not None and threads < 1:
             raise OptionError(f"OrtSession(threads={threads}): expected at least 1, or None for the default.")
-        self._path, self._native, self._threads = Path(path), native, threads
+        self._path, self._native, self._threads, self._chains = Path(path), native, threads, chains
         self._session = self._make()
         self.input_spec = self._spec()
 
@@ -62,8 +63,11 @@ class OrtSession:
 
         It is observed on one input, not assumed: from ONNX Runtime's profile, and from the library's own record.
         """
-        ran = {BY_ONNX_NAME[name].row for name in self.executed() if name in BY_ONNX_NAME}
-        used = self._session.get_modelmeta().custom_metadata_map.get("onebit.operators", "").split()
+        told = self._session.get_modelmeta().custom_metadata_map
+        inside = json.loads(told.get("onebit.chains", "{}"))
+        names = [one for name in self.executed() for one in inside.get(name, [name])]
+        ran = {BY_ONNX_NAME[name].row for name in names if name in BY_ONNX_NAME}
+        used = told.get("onebit.operators", "").split()
         rows = sorted({BY_ONNX_NAME[name].row for name in used if name in BY_ONNX_NAME})
         return {row: native.ran(row) if row in ran else FUNCTION_BODY for row in rows}
 
@@ -79,10 +83,25 @@ class OrtSession:
             options.enable_profiling, options.profile_file_prefix = True, profile
         if self._native:
             register(options)
+        file = str(self._path) if self._chains else self._open()
         try:
-            return onnxruntime.InferenceSession(str(self._path), options, providers=["CPUExecutionProvider"])
+            return onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's errors share no base class
             raise FormatError(f"{self._path}: ONNX Runtime {onnxruntime.__version__} refuses it: {error}") from error
+
+    def _open(self) -> bytes:
+        """The file's model without chains."""
+        try:
+            import onnx
+
+            from onebit.runtime._inlined import without_chains
+        except ModuleNotFoundError as error:
+            raise MissingExtra(f"chains=False needs the package {error.name}; pip install 'onebit[onnx]'.") from error
+        try:
+            opened: bytes = without_chains(onnx.load(self._path)).SerializeToString()
+            return opened
+        except Exception as error:  # onnx and protobuf raise many kinds, all of them for a damaged file
+            raise FormatError(f"{self._path}: its chains cannot be opened: {error}") from error
 
     def _spec(self) -> InputSpec:
         inputs = self._session.get_inputs()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections import Counter
 from collections.abc import Callable
 from operator import getitem
 from typing import Any
@@ -16,10 +15,14 @@ from torch import Tensor, fx, nn
 
 from onebit._errors import FormatError, OptionError
 from onebit.export import Facts
+from onebit.export._chain_functions import NETWORK
+from onebit.export._chains import describe
 from onebit.export._functions import OPSET
 from onebit.export._operators import BY_ONNX_NAME, DOMAIN, DOMAIN_VERSION, LISTS, Operator
 from onebit.export._spec import InputSpec
+from onebit.ops._network import integers
 from onebit.runtime import _float_nodes, _tensors
+from onebit.runtime._inlined import check_functions, inlined, is_chain
 from onebit.runtime._model import PackedModel
 
 _SIGNS = ("float_threshold", "direction")
@@ -37,8 +40,8 @@ def rebuild(data: bytes) -> PackedModel:
     except Exception as error:  # protobuf's own DecodeError, or onnx's complaint about the text
         raise FormatError(f"is not an ONNX file, or is truncated ({len(data):,} bytes read).") from error
     _check_versions(model, len(data))
-    _check_functions(model)
-    packed = _Rebuilder(model.graph).build()
+    check_functions(model)
+    packed = _Rebuilder(model).build()
     packed.facts = Facts.from_text({entry.key: entry.value for entry in model.metadata_props})
     try:
         packed.facts.check(packed.outputs)
@@ -66,30 +69,18 @@ def _check_versions(model: onnx.ModelProto, size: int) -> None:
         raise FormatError(f"uses ONNX opset {versions.get('')}; onebit writes opset {OPSET}.")
 
 
-def _check_functions(model: onnx.ModelProto) -> None:
-    """Every operator that is used has its definition; the definitions stand last, so this finds a truncated file."""
-    used = {node.op_type for node in model.graph.node if node.domain == DOMAIN}
-    defined = Counter(f.name for f in model.functions if f.domain == DOMAIN)
-    if not used:
-        raise FormatError(f"has no operator of domain {DOMAIN!r}: nothing in it is binary.")
-    if defined != Counter(used) or len(model.functions) != len(used):
-        raise FormatError(
-            f"uses the operators {sorted(used)} but defines {sorted(defined)}; every used one must be defined once. "
-            "The file is truncated or was changed."
-        )
-
-
 class _Rebuilder:
     """Makes an fx node for each ONNX node; what an ONNX name stands for is in `_found`."""
 
-    def __init__(self, graph: onnx.GraphProto) -> None:
-        self._onnx = graph
+    def __init__(self, model: onnx.ModelProto) -> None:
+        self._model, self._onnx = model, model.graph
         self._graph = fx.Graph()
         self._root = nn.Module()
         self._found: dict[str, fx.Node] = {}
         self._packed: set[fx.Node] = set()  # those that give packed words: bytes in the file, int64 here
         self._constants: dict[str, Tensor] = {}
         self._handles: dict[tuple[str, ...], fx.Node] = {}
+        self._chains: dict[str, list[fx.Node]] = {}
 
     def build(self) -> PackedModel:
         for tensor in self._onnx.initializer:
@@ -97,13 +88,28 @@ class _Rebuilder:
                 raise FormatError(f"has two initializers called {tensor.name!r}.")
             self._constants[tensor.name] = _tensors.read(tensor)
         spec = self._read_input()
-        for node in self._onnx.node:
-            self._read_node(node)
+        for node, chain in inlined(self._model):
+            if node.op_type == "Constant" and chain:
+                self._constants[node.output[0]] = _tensors.read(node.attribute[0].t)
+            else:
+                self._read_node(node, chain)
         if len(self._onnx.output) != 1 or self._onnx.output[0].name not in self._found:
             raise FormatError(f"has outputs {[o.name for o in self._onnx.output]}; expected one that a node computes.")
         self._graph.output(self._found[self._onnx.output[0].name])
         module = fx.GraphModule(self._root, self._graph, "PackedGraph")
-        return PackedModel(module, spec)
+        packed = PackedModel(module, spec)
+        self._check_chains(packed)
+        return packed
+
+    def _check_chains(self, packed: PackedModel) -> None:
+        """What a chain's node tells the library is what its definition does."""
+        for node in filter(is_chain, self._onnx.node):
+            said = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
+            network = describe(packed.graph_module, packed.values, self._chains.get(node.op_type, [])).network
+            if network is None or said != {NETWORK: integers(network)}:
+                raise FormatError(
+                    f"node {_label(node)} tells the library other steps than its definition has. The file is damaged."
+                )
 
     def _read_input(self) -> InputSpec:
         inputs = [value for value in self._onnx.input if value.name not in self._constants]
@@ -116,7 +122,7 @@ class _Rebuilder:
         self._found[inputs[0].name] = self._graph.placeholder("x")
         return InputSpec(tuple(sizes), _INPUT_DTYPES[kind.elem_type])
 
-    def _read_node(self, node: onnx.NodeProto) -> None:
+    def _read_node(self, node: onnx.NodeProto, chain: str) -> None:
         operator = BY_ONNX_NAME.get(node.op_type) if node.domain == DOMAIN else None
         count, names = len(operator.outputs) if operator else 1, {*node.output} - {*self._found, ""}
         if node.domain not in ("", DOMAIN) or not count == len(node.output) == len(names):
@@ -130,8 +136,9 @@ class _Rebuilder:
                 arguments = (arguments[0], _words_shape(node, arguments[1]))
         made = self._graph.create_node("call_function", target, arguments, name=_safe(_base(node)))
         made.meta["onebit"] = {"name": node.name or made.name, "note": node.doc_string}
-        for index, name in enumerate(node.output):
-            self._found[name] = made if count == 1 else self._part(made, index)
+        parts = [made] if count == 1 else [self._part(made, index) for index in range(count)]
+        self._found |= zip(node.output, parts, strict=True)
+        self._chains.setdefault(chain, []).extend(dict.fromkeys([made, *parts]))
         packed = node.op_type == "Reshape" and arguments[0] in self._packed
         packed |= node.op_type == "Concat" and all(one in self._packed for one in arguments[0])
         if packed or (operator is not None and operator.gives_words):

@@ -50,6 +50,11 @@ def chains(module: fx.GraphModule, values: dict[str, Value]) -> list[Chain]:
     return found
 
 
+def describe(module: fx.GraphModule, values: dict[str, Value], nodes: list[fx.Node]) -> Chain:
+    """The chain of these nodes, which `chains` found in the graph once."""
+    return _Builder(module, values, nodes).build()
+
+
 def _runs(graph: fx.Graph, values: dict[str, Value]) -> Iterator[list[fx.Node]]:
     nodes: list[fx.Node] = []
     for node in graph.nodes:
@@ -98,7 +103,8 @@ class _Builder:
                 self.steps.append(self._step(node, BY_TARGET[str(node.target)]))
         own = dict.fromkeys([*self.chain.nodes, *self.numbers])
         read = [regrouped(node) for node in own if node not in self.chain.inputs and self._is_read_behind(node)]
-        self.chain.outputs = [node for node in dict.fromkeys(read) if node not in self.chain.inputs]
+        outputs = dict.fromkeys(node for node in read if node not in self.chain.inputs)
+        self.chain.outputs = sorted(outputs, key=self.numbers.__getitem__)
         self.chain.network = Network(
             self.shapes,
             self.steps,
@@ -127,9 +133,12 @@ class _Builder:
         return len(self.shapes) - 1
 
     def _constant(self, node: fx.Node) -> int:
-        if node not in self.chain.constants:
+        """Of the buffer that a node reads; several nodes may read one."""
+        names = [str(one.target) for one in self.chain.constants]
+        if str(node.target) not in names:
             self.chain.constants.append(node)
-        return self.chain.constants.index(node)
+            return len(names)
+        return names.index(str(node.target))
 
     def _step(self, node: fx.Node, operator: Operator) -> Step:
         sizes = attributes(node, operator)
