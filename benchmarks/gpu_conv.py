@@ -40,7 +40,8 @@ def check() -> list[str]:
                 x, handle, rest = arguments(name, shape, pad_value)
                 expected = results(getattr(torch.ops.onebit, name)(x, handle, *rest))
                 on_device = moved(rest)
-                kernels = (None,) if op.input is not WORDS else (None, *engine.conv_kernels())
+                by_name = engine.conv_kernels(0, op.sizes(rest)[0]) if op.input is WORDS else ()
+                kernels = (None, *by_name)
                 for kernel in kernels:
                     got = results(engine.conv2d(op, x.cuda(), handle.cuda(), *on_device, force=kernel))
                     for a, b in zip(got, expected, strict=True):
@@ -113,7 +114,8 @@ def layer(batch: int, side: int, c: int, n: int) -> dict[str, Callable[[], objec
     def by(kernel: str | None) -> Callable[[], object]:
         return lambda: engine.conv2d(op, x, handle, *sizes, threshold, up, force=kernel)
 
-    found = {f"onebit {kernel or 'operator'}": by(kernel) for kernel in (None, *engine.conv_kernels())}
+    conv = op.sizes((*sizes, threshold, up))[0]
+    found = {f"onebit {kernel or 'operator'}": by(kernel) for kernel in (None, *engine.conv_kernels(0, conv))}
     last = torch.channels_last
     real = torch.randn(batch, c, side, side, device="cuda").sign().bfloat16().contiguous(memory_format=last)
     weights = torch.randn(n, c, 3, 3, device="cuda").sign().bfloat16().contiguous(memory_format=last)

@@ -66,6 +66,7 @@ NO_MODULE_OF_ITS_OWN = {
     "tests/test_readme.py": "runs the code and checks the commands of README.md",
     "tests/ops/test_compile.py": "is about torch.compile and torch.export on every operator",
     "tests/ops/test_concurrency.py": "is about threads and processes on every operator",
+    "tests/ops/cuda/test_cuda_layout.py": "executes the kernels' address functions, native/cuda/layout.cuh",
     "tests/ops/cuda/test_cuda_ptx.py": "executes what the compiler makes of every kernel",
     "tests/ops/cuda/test_gpu_benchmark.py": "runs benchmarks/gpu.py on the software device",
     "tests/data/test_sample.py": "mirrors tools/make_mnist_sample.py and the files it makes",

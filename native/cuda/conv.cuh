@@ -13,7 +13,7 @@
 
 struct ConvArgs {
     DenseArgs dense;                     /* n, weights and tiles of one group; out_columns of all */
-    const int *terms;                    /* (classes, out_columns), and 128 that nobody uses */
+    const int *terms;                    /* (classes, out_columns), and TERMS_PAST that nobody uses */
     const int *row_class, *column_class; /* (out_height), (out_width): their sum is where a class begins in terms */
     u32 height, width, out_height, out_width;
     u32 pixel_bytes, tap_bytes; /* of x: a place, and what one group has of it */
@@ -77,6 +77,33 @@ OB_DEVICE DenseArgs of_group(const ConvArgs &args, u32 group) {
 #endif
 #endif
     return dense;
+}
+
+/* Of a strip of COLUMNS columns, one half's sums, a lane's of one row, become y. inside: terms of these columns where
+ * no tap is outside, in shared memory. The terms of columns past n are read and not used: their table is TERMS_PAST
+ * longer than it seems. */
+enum { TERMS_PAST = 256 };
+template <int COLUMNS>
+OB_DEVICE void whole_sums(const ConvArgs &args, int *acc, int half, int row_term, u32 at, const int *inside,
+                          const int *terms) {
+#if OB_OPERAND != OB_OPERAND_BITS
+    int alpha = args.multiplier;
+#else
+    const int alpha = OB_FORM == OB_FORM_AND ? 4 : OB_FORM == OB_FORM_XOR ? -2 : 1;
+#endif
+#pragma unroll
+    for (u32 j = 0; j < COLUMNS / 4; ++j) {
+        int &sum = acc[j / 2 * 4 + half * 2 + j % 2];
+        sum = alpha * sum + row_term + inside[j / 2 * 8 + j % 2];
+        if (j % 16 == 15) OB_IN_ORDER(); /* not all terms at once: they would not fit beside the sums */
+    }
+    if (at)
+#pragma unroll
+        for (u32 j = 0; j < COLUMNS / 4; ++j) {
+            acc[j / 2 * 4 + half * 2 + j % 2] += terms[at + j / 2 * 8 + j % 2] - inside[j / 2 * 8 + j % 2];
+            if (j % 16 == 15) OB_IN_ORDER();
+        }
+    OB_IN_ORDER();
 }
 
 #endif

@@ -62,27 +62,6 @@ OB_DEVICE int count_row(const u8 *tile, u32 row) {
     return ones;
 }
 
-/* 16 sums of one row become y. inside: terms of these columns where no tap is outside, in shared memory. The terms of
- * columns past n are read and not used: their table is TILE longer than it seems. */
-OB_DEVICE void whole_sums(const ConvArgs &args, int *acc, int half, int row_term, u32 at, const int *inside,
-                          const int *terms) {
-#if OB_OPERAND != OB_OPERAND_BITS
-    int alpha = args.multiplier;
-#else
-    const int alpha = OB_FORM == OB_FORM_AND ? 4 : OB_FORM == OB_FORM_XOR ? -2 : 1;
-#endif
-#pragma unroll
-    for (u32 j = 0; j < 16; ++j) {
-        int &sum = acc[j / 2 * 4 + half * 2 + j % 2];
-        sum = alpha * sum + row_term + inside[j / 2 * 8 + j % 2];
-    }
-    if (at)
-#pragma unroll
-        for (u32 j = 0; j < 16; ++j)
-            acc[j / 2 * 4 + half * 2 + j % 2] += terms[at + j / 2 * 8 + j % 2] - inside[j / 2 * 8 + j % 2];
-    OB_IN_ORDER();
-}
-
 extern "C" __global__ void __launch_bounds__(THREADS) onebit_conv2d_mma(const ConvArgs args) {
     OB_SHARED(memory);
     u32 warp = threadIdx.x / 32, lane = threadIdx.x % 32, tile_m, tile_n;
@@ -128,10 +107,10 @@ extern "C" __global__ void __launch_bounds__(THREADS) onebit_conv2d_mma(const Co
     u32 column = half * 64 + 2 * (lane & 3);
 #pragma unroll
     for (u32 i = 0; i < 4; ++i) {
-        u32 row = first + i * 16 + lane / 4;
-        whole_sums(args, &acc[i][0][0], 0, row_terms[row], classes[row], inside + column, terms + column);
-        whole_sums(args, &acc[i][0][0], 1, row_terms[row + 8], classes[row + 8], inside + column, terms + column);
-        emit_strip<64>(dense, &acc[i][0][0], bounds + half * 64, (const u32 *)(bounds + TILE) + half * 2, none,
-                       row0 + first + i * 16, column0 + half * 64, lane);
+        u32 row = first + i * 16 + lane / 4, rows[2] = {row0 + row, row0 + row + 8};
+        whole_sums<64>(args, &acc[i][0][0], 0, row_terms[row], classes[row], inside + column, terms + column);
+        whole_sums<64>(args, &acc[i][0][0], 1, row_terms[row + 8], classes[row + 8], inside + column, terms + column);
+        emit_strip<64>(dense, &acc[i][0][0], bounds + half * 64, (const u32 *)(bounds + TILE) + half * 2, none, rows,
+                       column0 + half * 64, lane);
     }
 }

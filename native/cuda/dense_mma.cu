@@ -83,9 +83,9 @@ extern "C" __global__ void __launch_bounds__(THREADS) onebit_dense_mma(const Den
     u32 half = warp % 2; /* of the columns */
 #pragma unroll
     for (u32 i = 0; i < 4; ++i) {
-        u32 row = row0 + warp / 2 * 64 + i * 16;
-        int terms[2] = {row_term(args, row + lane / 4, part), row_term(args, row + lane / 4 + 8, part)};
-        emit_strip<64>(args, &acc[i][0][0], bounds + half * 64, (const u32 *)(bounds + TILE) + half * 2, terms, row,
+        u32 row = row0 + warp / 2 * 64 + i * 16 + lane / 4, rows[2] = {row, row + 8};
+        int terms[2] = {row_term(args, row, part), row_term(args, row + 8, part)};
+        emit_strip<64>(args, &acc[i][0][0], bounds + half * 64, (const u32 *)(bounds + TILE) + half * 2, terms, rows,
                        column0 + half * 64, lane, part);
     }
 }

@@ -10,7 +10,7 @@ enum { THREADS = 256, X_BYTES = 128 * 128, SHARED_BYTES = X_BYTES + 256 * 128 };
 extern "C" __global__ void __launch_bounds__(THREADS, 1) onebit_peak(int *sink, u32 blocks) {
     OB_SHARED_TILES(memory);
     for (u32 i = threadIdx.x; i < SHARED_BYTES / 4; i += THREADS) ((u32 *)memory)[i] = i * 2654435761u;
-    asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); /* ordinary stores, read by the tensor core */
+    stores_fence();
     __syncthreads();
     u32 x = shared_address(memory) + threadIdx.x / 128 * 64 * 128, w = shared_address(memory) + X_BYTES;
     int acc[128];
@@ -18,7 +18,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) onebit_peak(int *sink, 
         product_fence();
 #pragma unroll
         for (u32 step = 0; step < 4; ++step)
-            Product<256>::issue(acc, ob_wgmma_descriptor(x + 32 * step), ob_wgmma_descriptor(w + 32 * step),
+            Product<256>::issue(acc, ob_wgmma_descriptor(x + 32 * step, 128), ob_wgmma_descriptor(w + 32 * step, 128),
                                 block | step);
         product_commit();
         product_wait<1>();

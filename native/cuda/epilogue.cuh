@@ -132,17 +132,18 @@ OB_DEVICE u32 quad_collect(u32 w0, u32 w1, u32 w2, u32 w3, u32 lane) {
     return keep | __shfl_xor_sync(0xFFFFFFFFu, odd ? a : b, 1);
 }
 
-/* terms: the row terms of this lane's two rows, lane / 4 and lane / 4 + 8. */
+/* rows, terms: of this lane's two rows of the strip, lane / 4 and lane / 4 + 8, which rows of the result they are (from
+ * m on: none), and their terms. */
 template <int COLUMNS>
 OB_DEVICE void emit_bits(const DenseArgs &args, const int *acc, const int *bounds, const u32 *flips,
-                         const int (&terms)[2], u32 row0, u32 column0, u32 lane) {
+                         const int (&terms)[2], const u32 (&rows)[2], u32 column0, u32 lane) {
     u32 words = (args.n + 63) / 64, row_words = (args.out_columns + 63) / 64, word0 = column0 / 64, t = lane & 3;
     u32 w[8][2] = {};
 #pragma unroll
     for (int i = 0; i < COLUMNS / 32; ++i) lane_bits(w[i], acc + 16 * i, bounds + 32 * i, terms, lane);
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
-        u32 row = row0 + lane / 4 + 8 * half;
+        u32 row = rows[half];
         u32 low = quad_collect(w[0][half], w[2][half], w[4][half], w[6][half], lane);
         u32 high = quad_collect(w[1][half], w[3][half], w[5][half], w[7][half], lane);
         if (64 * t < COLUMNS && row < args.m && word0 + t < words)
@@ -161,9 +162,8 @@ OB_DEVICE u32 finish(const DenseArgs &args, int y, u32 column) {
 }
 
 template <int COLUMNS>
-OB_DEVICE void emit_numbers(const DenseArgs &args, const int *acc, const int (&terms)[2], u32 row0, u32 column0,
-                            u32 lane, u32 part) {
-    u32 row = row0 + lane / 4;
+OB_DEVICE void emit_numbers(const DenseArgs &args, const int *acc, const int (&terms)[2], const u32 (&rows)[2],
+                            u32 column0, u32 lane, u32 part) {
     bool even = (args.out_columns & 1) == 0 && ((u64)args.out & 7) == 0;
 #pragma unroll
     for (int group = 0; group < COLUMNS / 8; ++group) {
@@ -173,8 +173,8 @@ OB_DEVICE void emit_numbers(const DenseArgs &args, const int *acc, const int (&t
         int first = column_term(args, column, part), second = pair ? column_term(args, column + 1, part) : 0;
 #pragma unroll
         for (int half = 0; half < 2; ++half) {
-            if (row + 8 * half >= args.m) continue;
-            u64 line = row + 8 * half + (OB_SPLIT ? (u64)part * args.m : 0);
+            if (rows[half] >= args.m) continue;
+            u64 line = rows[half] + (OB_SPLIT ? (u64)part * args.m : 0);
             u32 *to = (u32 *)args.out + line * args.out_columns + column;
             u32 a = finish(args, OB_ALPHA * acc[4 * group + 2 * half] + terms[half] + first, column);
             u32 b =
@@ -192,11 +192,11 @@ OB_DEVICE void emit_numbers(const DenseArgs &args, const int *acc, const int (&t
 /* One warp's 16 x COLUMNS strip; column0 is a multiple of 64. */
 template <int COLUMNS>
 OB_DEVICE void emit_strip(const DenseArgs &args, const int *acc, const int *bounds, const u32 *flips,
-                          const int (&terms)[2], u32 row0, u32 column0, u32 lane, u32 part = 0) {
+                          const int (&terms)[2], const u32 (&rows)[2], u32 column0, u32 lane, u32 part = 0) {
 #if OB_OUTPUT == OB_OUTPUT_BITS
-    emit_bits<COLUMNS>(args, acc, bounds, flips, terms, row0, column0, lane);
+    emit_bits<COLUMNS>(args, acc, bounds, flips, terms, rows, column0, lane);
 #else
-    emit_numbers<COLUMNS>(args, acc, terms, row0, column0, lane, part);
+    emit_numbers<COLUMNS>(args, acc, terms, rows, column0, lane, part);
 #endif
 }
 

@@ -47,12 +47,24 @@ OB_DEVICE void tensor_load(void *to, const TensorMap *map, u64 *barrier, u32 byt
         "l"(map), "r"(shared_address(barrier)), "r"(byte), "r"(row)
         : "memory");
 }
+/* A box of places x bytes of the map's swizzle at (byte, x, y, image). */
+OB_DEVICE void tensor_load_box(void *to, const TensorMap *map, u64 *barrier, u32 byte, int x, int y, u32 image) {
+    asm volatile("cp.async.bulk.tensor.4d.shared::cluster.global.mbarrier::complete_tx::bytes "
+                 "[%0], [%1, {%3, %4, %5, %6}], [%2];" ::"r"(shared_address(to)),
+                 "l"(map), "r"(shared_address(barrier)), "r"(byte), "r"(x), "r"(y), "r"(image)
+                 : "memory");
+}
 /* The same box to the same place, and the same barrier, in every block named by the mask. */
 OB_DEVICE void tensor_load_multicast(void *to, const TensorMap *map, u64 *barrier, u32 byte, u32 row, u32 mask) {
     asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes.multicast::cluster "
                  "[%0], [%1, {%3, %4}], [%2], %5;" ::"r"(shared_address(to)),
                  "l"(map), "r"(shared_address(barrier)), "r"(byte), "r"(row), "h"((u16)mask)
                  : "memory");
+}
+
+/* Makes this thread's ordinary stores to shared memory visible to the tensor core and the copy engine. */
+OB_DEVICE void stores_fence() {
+    asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
 }
 
 template <int REGISTERS> OB_DEVICE void registers_give() {

@@ -15,13 +15,42 @@ OB_FN unsigned ob_swizzle_64(unsigned row, unsigned chunk) {
     return row * 64u + ((chunk ^ ((row >> 1) & 3u)) << 4);
 }
 
-/* The 64-bit matrix descriptor of wgmma for a tile in the 128-byte swizzle, the K dimension contiguous. Such a tile
- * has rows of 128 bytes and starts at a multiple of 1024; the copy engine moves the 16-byte chunk c of row r to
- * chunk c ^ (r & 7). Bits 0-13 address / 16, 16-29 leading offset (unused by this swizzle: 1), 32-45 bytes between
- * groups of eight rows / 16, 62-63 swizzle mode (1: 128 bytes). */
-OB_FN unsigned long long ob_wgmma_descriptor(unsigned shared_address) {
-    return (unsigned long long)((shared_address & 0x3FFFFu) >> 4) | (1ull << 16) | ((1024ull >> 4) << 32) |
-           (1ull << 62);
+/* The 64-bit matrix descriptor of wgmma for a tile whose rows are `row_bytes` long (128, 64 or 32), in the swizzle of
+ * that width, the K dimension contiguous. Such a tile starts at a multiple of eight rows; the copy engine moves the
+ * 16-byte chunk c of row r to chunk c ^ (r & 7), c ^ (r >> 1 & 3) or c ^ (r >> 2 & 1). Bits 0-13 address / 16, 16-29
+ * leading offset (unused by these swizzles: 1), 32-45 bytes between groups of eight rows / 16, 62-63 swizzle mode (1, 2
+ * or 3 for the three widths). */
+OB_FN unsigned long long ob_wgmma_descriptor(unsigned shared_address, unsigned row_bytes) {
+    unsigned long long mode = row_bytes == 128 ? 1 : row_bytes == 64 ? 2 : 3;
+    return (unsigned long long)((shared_address & 0x3FFFFu) >> 4) | (1ull << 16) |
+           ((unsigned long long)(8 * row_bytes >> 4) << 32) | (mode << 62);
+}
+
+/* Where a product's operand begins in a tile of x that is cut into slices of `slice` bytes of k, each of all `rows`
+ * rows: byte `byte` (a multiple of 32) of row `row` (a multiple of 8), before the swizzle. */
+OB_FN unsigned ob_slice_offset(unsigned rows, unsigned slice, unsigned row, unsigned byte) {
+    return byte / slice * (rows * slice) + row * slice + byte % slice;
+}
+
+/* The output place that row `row` of a convolution's tile computes: places x, y of one image after the other, where a
+ * tile is a box of that many images, rows and columns at the place of its number among the boxes. 0xFFFFFFFF where the
+ * box has no such row, or the result no such place. */
+typedef struct {
+    unsigned images, height, width;
+} ObBox;
+OB_FN void ob_box_corner(ObBox box, unsigned tile, unsigned across, unsigned down, ObBox *corner) {
+    corner->width = tile % across * box.width;
+    corner->height = tile / across % down * box.height;
+    corner->images = tile / across / down * box.images;
+}
+OB_FN unsigned ob_box_place(ObBox box, ObBox corner, ObBox out, unsigned row, ObBox *place) {
+    place->width = corner.width + row % box.width;
+    place->height = corner.height + row / box.width % box.height;
+    place->images = corner.images + row / box.width / box.height;
+    if (row >= box.images * box.height * box.width || place->width >= out.width || place->height >= out.height ||
+        place->images >= out.images)
+        return 0xFFFFFFFFu;
+    return (place->images * out.height + place->height) * out.width + place->width;
 }
 
 /* Which row of shared memory a lane hands to ldmatrix.x4, and which 16-byte chunk (0 or 1) of the 32-byte step.

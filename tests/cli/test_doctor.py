@@ -35,6 +35,7 @@ def test_a_gpu_is_told_with_the_kernels_it_can_run(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda index: f"GPU {index}")
     monkeypatch.setattr(cuda, "kernels", lambda: ["popc", "mma", "128x64"])
+    monkeypatch.setattr(cuda, "conv_kernels", lambda: ["popc", "mma"])
     assert _doctor.gpu_facts() == "GPU 0; dense: popc, mma, 128x64; conv2d: popc, mma"
 
 

@@ -30,6 +30,8 @@ CONVOLUTIONS = [
     (3, 9, 8, 64, 257, (2, 3), (2, 1), (0, 2, 3, 1), 1),
     (2, 8, 5, 150, 6, (3, 2), (1, 1), (1, 0, 0, 1), 2),
     (8, 16, 16, 256, 256, (3, 3), (1, 1), (1, 1, 1, 1), 2),
+    (33, 7, 7, 512, 300, (3, 3), (2, 2), (1, 1, 1, 1), 1),
+    (2, 3, 4, 768, 65, (5, 7), (1, 1), (2, 2, 3, 3), 1),
 ]
 INPUTS = {"dense": _family.WORDS, "dense_u8": _family.PIXELS, "dense_s8": _family.SIGNED_BYTES}
 OUTPUTS = {"int32": _epilogue.INT32, "float": _epilogue.FLOAT, "bits": _epilogue.BITS}
@@ -139,8 +141,8 @@ def test_convolution_and_pooling_are_those_of_the_cpu(shape: tuple[Any, ...]) ->
         expected = call.conv2d_bits(x, handle, *sizes, threshold, direction)
         on_device = (threshold.cuda(), direction.cuda())
         assert torch.equal(call.conv2d_bits(x.cuda(), handle.cuda(), *sizes, *on_device).cpu(), expected)
-        for force in engine.conv_kernels():
-            op = next(op for op in CONV2D if op.op == "conv2d_bits")
+        op = next(op for op in CONV2D if op.op == "conv2d_bits")
+        for force in engine.conv_kernels(0, op.sizes((*sizes, threshold, direction))[0]):
             got = engine.conv2d(op, x.cuda(), handle.cuda(), *sizes, *on_device, force=force)
             assert isinstance(got, Tensor)
             assert torch.equal(got.cpu(), expected)

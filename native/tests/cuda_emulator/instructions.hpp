@@ -168,28 +168,54 @@ static inline void barrier_wait(u64 *p, u32 parity) {
     Barrier &b = barrier_at(p);
     block_until([&b, parity] { return b.phase != parity; });
 }
-/* An emulated tensor map: base, bytes of a row, rows, stride, rows of the box. */
-static inline void copy_box(const u64 *map, u32 to, u32 barrier, u32 byte, u32 row, u32 mask) {
-    std::vector<u64> m(map, map + 5);
-    if (m[3] % 16 || m[0] % 16 || m[4] > 256) fail("a tensor map that the copy engine would refuse");
+/* The swizzle of rows of 128, 64 or 32 bytes. */
+static inline u32 swizzled(u32 address, u32 row_bytes) {
+    return address ^ (address >> 7 & (row_bytes / 16 - 1)) << 4;
+}
+/* An emulated tensor map of up to four axes, innermost first: base, 4 sizes, 3 strides, 4 sizes of a box, 4 steps. */
+struct Map {
+    u64 base, size[4], stride[3], box[4], step[4];
+};
+struct Corner {
+    int at[4];
+};
+static inline void copy_box(const u64 *opaque, u32 to, u32 barrier, Corner corner, u32 mask) {
+    Map m;
+    memcpy(&m, opaque, sizeof m);
+    bool right = m.base % 16 == 0 && (m.box[0] == 32 || m.box[0] == 64 || m.box[0] == 128) && m.step[0] == 1;
+    for (int i = 0; i < 4; ++i) right &= m.box[i] * m.step[i] <= 256 && m.step[i] >= 1 && m.step[i] <= 8;
+    for (int i = 0; i < 3; ++i) right &= m.stride[i] % 16 == 0;
+    if (!right) fail("a tensor map that the copy engine would refuse");
     if (to % 128) fail("a tile is not aligned for the swizzle");
     copies.push_back([=] {
+        u32 count = (u32)(m.box[1] * m.box[2] * m.box[3]);
         for (size_t r = 0; r < cluster.size(); ++r) {
             if (!(mask >> r & 1)) continue;
-            for (u32 i = 0; i < m[4]; ++i)
-                for (u32 j = 0; j < 128; ++j) {
-                    u32 address = to + i * 128 + j, y = row + i, x = byte + j;
-                    cluster[r]->memory[address ^ ((address >> 7 & 7) << 4)] =
-                        y < m[2] && x < m[1] ? ((u8 *)m[0])[y * m[3] + x] : 0;
+            for (u32 i = 0; i < count * m.box[0]; ++i) {
+                u64 index[4] = {i % m.box[0], i / m.box[0] % m.box[1], i / m.box[0] / m.box[1] % m.box[2],
+                                i / m.box[0] / m.box[1] / m.box[2]};
+                u64 from = m.base;
+                bool inside = true;
+                for (int axis = 0; axis < 4; ++axis) {
+                    long at = corner.at[axis] + (long)(index[axis] * m.step[axis]);
+                    inside &= at >= 0 && at < (long)m.size[axis];
+                    from += (u64)at * (axis ? m.stride[axis - 1] : 1);
                 }
-            barrier_step(cluster[r]->barriers[barrier], 0, -(long)(m[4] * 128));
+                cluster[r]->memory[swizzled(to + i, (u32)m.box[0])] = inside ? *(const u8 *)from : 0;
+            }
+            barrier_step(cluster[r]->barriers[barrier], 0, -(long)(count * m.box[0]));
         }
     });
 }
-#define tensor_load(to, map, barrier, byte, row) \
-    copy_box((map)->opaque, offset_of(to), offset_of(barrier), byte, row, 1u << current->block->rank)
+#define tensor_load(to, map, barrier, byte, row)                                                        \
+    copy_box((map)->opaque, offset_of(to), offset_of(barrier), Corner{{(int)(byte), (int)(row), 0, 0}}, \
+             1u << current->block->rank)
 #define tensor_load_multicast(to, map, barrier, byte, row, mask) \
-    copy_box((map)->opaque, offset_of(to), offset_of(barrier), byte, row, mask)
+    copy_box((map)->opaque, offset_of(to), offset_of(barrier), Corner{{(int)(byte), (int)(row), 0, 0}}, mask)
+#define tensor_load_box(to, map, barrier, byte, x, y, image)                                              \
+    copy_box((map)->opaque, offset_of(to), offset_of(barrier), Corner{{(int)(byte), x, y, (int)(image)}}, \
+             1u << current->block->rank)
+static inline void stores_fence() {}
 template <int> void registers_give() {}
 template <int> void registers_take() {}
 static inline void group_sync(u32 id, u32 threads) {
@@ -208,12 +234,11 @@ static inline u32 cluster_block() {
 /* ---- wgmma.cuh ---- */
 static int form_of_products(), bytes_of_products_are_unsigned(); /* library.cpp knows what the kernel multiplies */
 static inline void read_operand(u64 descriptor, u32 row, u8 *to) {
-    if (descriptor >> 62 != 1) fail("a descriptor does not name the 128-byte swizzle");
+    if (!(descriptor >> 62)) fail("a descriptor names no swizzle");
     u32 start = (u32)(descriptor & 0x3FFF) << 4, group = (u32)(descriptor >> 32 & 0x3FFF) << 4;
-    for (u32 i = 0; i < 32; ++i) {
-        u32 address = start + row / 8 * group + row % 8 * 128 + i;
-        to[i] = current->block->memory[address ^ ((address >> 7 & 7) << 4)];
-    }
+    u32 row_bytes = 256u >> (descriptor >> 62);
+    for (u32 i = 0; i < 32; ++i)
+        to[i] = current->block->memory[swizzled(start + row / 8 * group + row % 8 * row_bytes + i, row_bytes)];
 }
 static inline void run_product(GroupProduct &p, int form) {
     std::vector<u8> x(64 * 32), w((size_t)p.columns * 32);
@@ -222,8 +247,8 @@ static inline void run_product(GroupProduct &p, int form) {
     for (int t = 0; t < 128; ++t)
         for (int i = 0; i < p.columns / 2; ++i) {
             int row = t / 32 * 16 + t % 32 / 4 + 8 * (i / 2 % 2), column = i / 4 * 8 + t % 4 * 2 + i % 2;
-            p.acc[t][i] = (p.add ? p.acc[t][i] : 0) + product_of_bytes(
-                &x[row * 32], &w[column * 32], 32, form, bytes_of_products_are_unsigned());
+            p.acc[t][i] = (p.add ? p.acc[t][i] : 0) +
+                          product_of_bytes(&x[row * 32], &w[column * 32], 32, form, bytes_of_products_are_unsigned());
         }
     p.done = true;
 }

@@ -71,20 +71,24 @@ bool build_barrier(Instruction &i) {
 
 struct Box {
     const TensorMap *map;
-    int x, y;
+    int corner[4];
 };
 void deliver(const Box &box, const Place &to, const Place &barrier, const Clock &clock, Touch me) {
     const TensorMap &m = *box.map;
-    u32 bytes = m.box[0] * m.box[1];
+    u32 bytes = m.box[0] * m.places();
     for (u32 at = 0; at < bytes; at += 4) to.block->words[(to.offset + at) / 4].in_flight = false;
     touch_write(to, bytes, clock, me, false);
-    for (u32 row = 0; row < m.box[1]; ++row)
-        for (u32 byte = 0; byte < m.box[0]; ++byte) {
-            i64 x = (i64)box.x + byte, y = (i64)box.y + row;
-            bool inside = x >= 0 && y >= 0 && (u64)x < m.size[0] && (u64)y < m.size[1];
-            u8 value = inside ? *(const u8 *)(m.address + (u64)y * m.stride + (u64)x) : 0;
-            to.block->memory[swizzled(to.offset + SHARED_BASE + row * m.box[0] + byte) - SHARED_BASE] = value;
+    for (u32 i = 0; i < bytes; ++i) {
+        u64 from = m.address;
+        bool inside = true;
+        for (u32 axis = 0, rest = i; axis < 4; rest /= m.box[axis], ++axis) {
+            i64 at = (i64)box.corner[axis] + (i64)(rest % m.box[axis] * m.step[axis]);
+            inside = inside && at >= 0 && (u64)at < m.size[axis];
+            from += (u64)at * (axis ? m.stride[axis - 1] : 1);
         }
+        u8 value = inside ? *(const u8 *)from : 0;
+        to.block->memory[swizzled(to.offset + SHARED_BASE + i, m.box[0]) - SHARED_BASE] = value;
+    }
     Barrier &b = barrier.block->barriers.at(barrier.offset);
     join(b.gathered, clock);
     step(b, 0, -(i64)bytes);
@@ -92,19 +96,24 @@ void deliver(const Box &box, const Place &to, const Place &barrier, const Clock 
 bool build_tensor_copy(Instruction &i) {
     std::vector<Operand> o = i.operands;
     bool multicast = i.has("multicast::cluster");
-    if (!i.has("2d") || !i.has("mbarrier::complete_tx::bytes") || !i.has("global") || o.size() != 3u + multicast)
-        return false;
+    u32 rank = i.has("2d") ? 2 : i.has("3d") ? 3 : i.has("4d") ? 4 : 0;
+    if (!rank || !i.has("mbarrier::complete_tx::bytes") || !i.has("global") || o.size() != 3u + multicast) return false;
     i.alone = [=](Thread &t) {
         u64 at = t.sure(o[1], "an address");
         const u8 *first = t.machine->parameter_base, *last = first + t.machine->entry->parameter_bytes;
         if ((const u8 *)at < first || (const u8 *)at + sizeof(TensorMap) > last || (at - (u64)first) % 64)
             throw Failure("a tensor map is not a parameter on a multiple of 64 bytes");
-        Box box = {(const TensorMap *)at, (int)t.sure(o[1].parts[0].parts[0], "a coordinate"),
-                   (int)t.sure(o[1].parts[0].parts[1], "a coordinate")};
-        if (box.map->magic != TENSOR_MAP_MAGIC) throw Failure("what should be a tensor map is none");
-        t.machine->check_global((const void *)box.map->address,
-                                (box.map->size[1] - 1) * box.map->stride + box.map->size[0], "a tensor map");
-        u32 mask = multicast ? (u32)t.sure(o[3], "a mask") : 0, bytes = box.map->box[0] * box.map->box[1];
+        Box box = {(const TensorMap *)at, {}};
+        const TensorMap &map = *box.map;
+        if (map.magic != TENSOR_MAP_MAGIC) throw Failure("what should be a tensor map is none");
+        if (map.rank != rank || o[1].parts[0].parts.size() != rank)
+            throw Failure("a copy and its tensor map differ in their axes");
+        for (u32 axis = 0; axis < rank; ++axis)
+            box.corner[axis] = (int)t.sure(o[1].parts[0].parts[axis], "a coordinate");
+        u64 extent = map.size[0];
+        for (u32 axis = 1; axis < 4; ++axis) extent += (map.size[axis] - 1) * map.stride[axis - 1];
+        t.machine->check_global((const void *)map.address, extent, "a tensor map");
+        u32 mask = multicast ? (u32)t.sure(o[3], "a mask") : 0, bytes = map.box[0] * map.places();
         Cluster &cluster = *t.block->cluster;
         if (multicast && (!mask || mask >> cluster.blocks.size())) throw Failure("a mask of blocks that do not exist");
         Place to = shared_place(t, t.sure(o[0], "an address"), bytes, 128, "a tile");

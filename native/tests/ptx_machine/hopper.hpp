@@ -5,17 +5,20 @@
 namespace ptx {
 const u64 TENSOR_MAP_MAGIC = 0x50414D524F534E54;
 
-/* What cuTensorMapEncodeTiled writes into its 128 opaque bytes. */
+/* What cuTensorMapEncodeTiled writes into its 128 opaque bytes: up to four axes, innermost first. box counts the
+ * elements that a copy brings, `step` of the array's apart. */
 struct TensorMap {
-    u64 magic, address, size[2], stride;
-    u32 box[2];
-    u64 unused[10];
+    u64 magic, address, size[4], stride[3];
+    u32 box[4], step[4], rank;
+    u32 unused[5];
+    u32 places() const { return box[1] * box[2] * box[3]; }
 };
 static_assert(sizeof(TensorMap) == 128, "the driver's size");
 
-/* The 128-byte swizzle: the 16-byte chunk of an address is changed by the number of its row of 128 bytes modulo 8. */
-inline u32 swizzled(u32 address) {
-    return address ^ (address >> 7 & 7) << 4;
+/* The swizzles of rows of 128, 64 and 32 bytes: the 16-byte chunk of an address, 3, 2 or 1 bits, is changed by the low
+ * bits of the number of its 128 bytes. */
+inline u32 swizzled(u32 address, u32 row_bytes) {
+    return address ^ (address >> 7 & (row_bytes / 16 - 1)) << 4;
 }
 bool build_warpgroup(Instruction &instruction);
 } // namespace ptx

@@ -144,14 +144,22 @@ int cuFuncSetAttribute(void *function, int attribute, int value) {
 }
 int cuTensorMapEncodeTiled(void *map, int type, u32 rank, void *address, const u64 *size, const u64 *strides,
                            const u32 *box, const u32 *steps, int interleave, int swizzle, int promotion, int fill) {
-    bool modelled =
-        type == 0 && rank == 2 && interleave == 0 && swizzle == 3 && promotion >= 0 && promotion <= 3 && fill == 0;
+    bool modelled = type == 0 && rank >= 2 && rank <= 4 && interleave == 0 && swizzle >= 1 && swizzle <= 3 &&
+                    promotion >= 0 && promotion <= 3 && fill == 0 && box[0] == 16u << swizzle;
     if (!modelled) return refuse(INVALID_VALUE, "a tensor map that is not modelled");
-    bool right = (u64)map % 64 == 0 && (u64)address % 16 == 0 && strides[0] % 16 == 0 && strides[0] < 1ull << 40 &&
-                 strides[0] >= size[0] && box[0] <= 128 && box[0] % 16 == 0 && box[0] && box[1] && box[1] <= 256 &&
-                 steps[0] == 1 && steps[1] == 1 && size[0] && size[1] && size[0] <= 1ull << 32 && size[1] <= 1ull << 32;
+    TensorMap made = {TENSOR_MAP_MAGIC, (u64)address, {1, 1, 1, 1}, {}, {1, 1, 1, 1}, {1, 1, 1, 1}, rank, {}};
+    bool right = (u64)map % 64 == 0 && (u64)address % 16 == 0 && steps[0] == 1;
+    for (u32 i = 0; i < rank; ++i) {
+        right = right && size[i] && size[i] <= 1ull << 32 && box[i] && box[i] <= 256 && steps[i] && steps[i] <= 8;
+        if (!right) break;
+        made.size[i] = size[i], made.step[i] = steps[i], made.box[i] = (box[i] + steps[i] - 1) / steps[i];
+    }
+    for (u32 i = 0; i + 1 < rank; ++i) {
+        right =
+            right && strides[i] % 16 == 0 && strides[i] < 1ull << 40 && strides[i] >= (i ? strides[i - 1] : size[0]);
+        made.stride[i] = strides[i];
+    }
     if (!right) return refuse(INVALID_VALUE, "a tensor map against the driver's rules");
-    TensorMap made = {TENSOR_MAP_MAGIC, (u64)address, {size[0], size[1]}, strides[0], {box[0], box[1]}, {}};
     memcpy(map, &made, sizeof made);
     return SUCCESS;
 }

@@ -4,12 +4,16 @@
 
 namespace ptx {
 namespace {
-/* 32 bytes of k of one row: 128-byte swizzle, groups of eight rows `stride` apart. */
+/* The bytes of a row in a descriptor's swizzle: 128, 64 or 32. */
+u32 row_bytes(u64 descriptor) {
+    return 256u >> (descriptor >> 62);
+}
+/* 32 bytes of k of one row: groups of eight rows `stride` apart. */
 void read_row(Block &block, u64 descriptor, u32 row, u8 *to, const Clock &clock, Touch me) {
     u32 start = (u32)(descriptor & 0x3FFF) << 4, stride = (u32)(descriptor >> 32 & 0x3FFF) << 4;
-    u32 first = start + row / 8 * stride + row % 8 * 128;
+    u32 first = start + row / 8 * stride + row % 8 * row_bytes(descriptor);
     for (u32 chunk = 0; chunk < 2; ++chunk) {
-        u32 at = swizzled(first + 16 * chunk) - SHARED_BASE;
+        u32 at = swizzled(first + 16 * chunk, row_bytes(descriptor)) - SHARED_BASE;
         if ((u64)at + 16 > block.machine->shared_bytes) throw Failure("a product reads outside of shared memory");
         touch_read({&block, at}, 16, clock, me);
         for (u32 word = at / 4; word < at / 4 + 4; ++word) {
@@ -22,11 +26,11 @@ void read_row(Block &block, u64 descriptor, u32 row, u8 *to, const Clock &clock,
     }
 }
 void check_descriptor(u64 descriptor) {
-    if (descriptor >> 62 != 1)
-        throw Failure("a descriptor of another layout than the 128-byte swizzle is not modelled");
+    if (!(descriptor >> 62)) throw Failure("a descriptor without a swizzle is not modelled");
     if (descriptor >> 46 & 0xFFFF) throw Failure("a descriptor has bits that should be 0");
     u32 start = (u32)(descriptor & 0x3FFF) << 4;
-    if (start % 1024 >= 128) throw Failure("a descriptor's rows do not begin at a multiple of 1024 bytes");
+    if (start % (8 * row_bytes(descriptor)) >= row_bytes(descriptor))
+        throw Failure("a descriptor's rows do not begin at a multiple of eight rows");
 }
 /* This warp's 16 of the 64 rows. */
 void compute(Warp &warp, const Product &p, const std::vector<u32> &registers) {

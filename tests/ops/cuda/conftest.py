@@ -23,7 +23,7 @@ from typing import Any, ClassVar
 import pytest
 import torch
 
-from onebit.ops.cuda import _cache, _driver, _launch, _nvrtc, _weights
+from onebit.ops.cuda import _cache, _driver, _launch, _nvrtc, _status, _weights
 from onebit.ops.cuda._plan import Device
 from onebit.ops.cuda._sources import Kernel, folder, headers, source
 
@@ -69,9 +69,12 @@ class SoftwareDriver:
         steps: Any,
         *rest: int,
     ) -> int:
-        assert (kind, rank, tuple(steps), box[0], rest) == (0, 2, (1, 1), 128, (0, 3, 3, 0))
+        assert (kind, rest) == (0, (0, {32: 1, 64: 2, 128: 3}[box[0]], 3, 0))
         assert ctypes.addressof(described._obj) % 64 == 0
-        described._obj.opaque[:5] = [address.value, sizes[0], sizes[1], strides[0], box[1]]
+        assert all(span % step == 0 for span, step in zip(box, steps, strict=True))
+        counts, more = [span // step for span, step in zip(box, steps, strict=True)], 4 - rank
+        axes = ((sizes, 1), (strides, 0), (counts, 1), (steps, 1))
+        described._obj.opaque[:] = [address.value, *(each for axis, none in axes for each in [*axis, *[none] * more])]
         return 0
 
     def cuLaunchKernelEx(self, config: Any, kernel: Kernel, pointers: Any, extra: None) -> int:  # noqa: N802
@@ -187,6 +190,7 @@ def no_device(monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int], proc
     _driver.tensor_map.cache_clear()
     monkeypatch.setattr(_weights, "_prepared", {})
     monkeypatch.setattr(_launch, "device_facts", lambda _: Device(capability, processors))
+    monkeypatch.setattr(_status, "device_facts", lambda _: Device(capability, processors))
     monkeypatch.setattr(torch.cuda, "device", lambda _: contextlib.nullcontext())
     monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: False)
     stream = SimpleNamespace(synchronize=lambda: None, cuda_stream=0)

@@ -32,11 +32,26 @@ SHAPES: dict[str, tuple[Any, ...]] = {
     "depthwise": (1, 4, 4, 5, 5, (3, 3), (1, 1), (1, 1, 1, 1), (1, 1), 5),
     "many": (3, 9, 9, 128, 140, (3, 3), (2, 2), (1, 1, 1, 1), (1, 1), 1),
 }
+# of a multiple of 16 bytes for each pixel and group: what the copy engine can fetch
+WHOLE: dict[str, tuple[Any, ...]] = {
+    "one": (1, 1, 1, 65, 1, (1, 1), (1, 1), (0, 0, 0, 0), (1, 1), 1),
+    "same": (2, 6, 7, 100, 70, (3, 3), (1, 1), (1, 1, 1, 1), (1, 1), 1),  # half of a step
+    "sides": (1, 5, 8, 230, 9, (2, 3), (2, 1), (0, 2, 3, 1), (1, 2), 1),
+    "far": (1, 3, 4, 256, 3, (3, 3), (1, 1), (5, 4, 6, 3), (2, 1), 1),
+    "larger than the image": (2, 3, 2, 384, 5, (5, 7), (1, 1), (2, 2, 3, 3), (1, 1), 1),
+    "groups": (3, 4, 5, 256, 128, (3, 3), (1, 1), (1, 1, 1, 1), (1, 1), 2),
+    "uneven groups": (1, 4, 5, 300, 6, (3, 2), (1, 1), (1, 0, 0, 1), (1, 1), 3),
+    "pieces": (1, 4, 4, 768, 66, (2, 2), (1, 2), (1, 0, 0, 1), (1, 1), 1),
+    "long": (1, 3, 3, 1000, 65, (3, 3), (3, 3), (1, 1, 1, 1), (1, 1), 1),
+    "many": (7, 9, 9, 128, 140, (3, 3), (2, 2), (1, 1, 1, 1), (1, 1), 1),
+}
 
 
-def operands(family: str, shape: str, pad_value: int) -> tuple[Any, bits.Packed, Tensor, list[Any], tuple[Any, ...]]:
+def operands(
+    family: str, shape: str, pad_value: int, shapes: dict[str, tuple[Any, ...]] = SHAPES
+) -> tuple[Any, bits.Packed, Tensor, list[Any], tuple[Any, ...]]:
     """x for the definition, w, its handle, the operator's sizes, and the definition's."""
-    batch, height, width, c, n, kernel, stride, padding, dilation, groups = SHAPES[shape]
+    batch, height, width, c, n, kernel, stride, padding, dilation, groups = shapes[shape]
     g = torch.Generator().manual_seed(len(shape) + pad_value)
     w = bits.pack(torch.randn(n, *kernel, c // groups, generator=g))
     real = torch.randn(batch, height, width, c, generator=g)
@@ -71,8 +86,11 @@ def extras(output: str, y: Tensor) -> tuple[list[Any], list[Any]]:
     return [*given, *signs], [scale, bias, steps, *signs]
 
 
-def agrees(family: str, output: str, shape: str, pad_value: int = 0, kernel: str | None = None) -> None:
-    x, w, handle, sizes, defined = operands(family, shape, pad_value)
+def agrees(
+    family: str, output: str, shape: str, pad_value: int = 0, kernel: str | None = None,
+    shapes: dict[str, tuple[Any, ...]] = SHAPES,
+) -> None:  # fmt: skip
+    x, w, handle, sizes, defined = operands(family, shape, pad_value, shapes)
     home = reference_s8 if family == "conv2d_s8" else reference
     y = getattr(home, f"{family}_int32")(x, w, *defined)
     given, meant = extras(output, y)
@@ -93,6 +111,33 @@ def test_a_convolution_of_bits_is_the_definition(
     device = software_gpu(AMPERE)
     agrees("conv2d", "bits", shape, pad_value, kernel)
     assert f"onebit_conv2d_{kernel}" in {name for name, _ in device.launched}
+
+
+@pytest.mark.parametrize("pad_value", [0, 1, -1])
+@pytest.mark.parametrize("shape", WHOLE)
+def test_a_convolution_by_warpgroups_is_the_definition(software_gpu: Callable, shape: str, pad_value: int) -> None:
+    device = software_gpu(HOPPER)
+    agrees("conv2d", "bits" if pad_value else "int32", shape, pad_value, "128x64", WHOLE)
+    assert "onebit_conv2d_wgmma" in {name for name, _ in device.launched}
+
+
+@pytest.mark.parametrize(("kernel", "output"), [("128x128", "bits"), ("128x256", "float"), ("128x64", "both")])
+@pytest.mark.parametrize("shape", ["same", "groups", "many"])
+def test_every_warpgroup_shape_and_output_is_the_definition(
+    software_gpu: Callable, shape: str, kernel: str, output: str
+) -> None:
+    software_gpu(HOPPER)
+    agrees("conv2d", output, shape, 0, kernel, WHOLE)
+
+
+@pytest.mark.parametrize("output", ["bits", "int32", "fused"])
+@pytest.mark.parametrize(
+    ("shape", "kernel"), [("long", "128x64/3"), ("same", "128x64/2"), ("groups", "128x128/2"), ("pieces", "128x64/3")]
+)
+def test_parts_of_k_add_up(software_gpu: Callable, shape: str, kernel: str, output: str) -> None:
+    device = software_gpu(HOPPER)
+    agrees("conv2d", output, shape, 0, kernel, WHOLE)
+    assert [name for name, _ in device.launched][-2:] == ["onebit_conv2d_wgmma", "onebit_finish"]
 
 
 @pytest.mark.parametrize("capability", [HOPPER, TURING, BLACKWELL])

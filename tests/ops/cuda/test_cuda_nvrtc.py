@@ -15,6 +15,7 @@ from onebit._errors import NativeError
 from onebit.bits._window import Window
 from onebit.ops._conv_checks import Conv
 from onebit.ops.cuda import _conv_plan, _nvrtc, _plan
+from onebit.ops.cuda._conv_boxes import Places
 from onebit.ops.cuda._plan import BITS, BYTES, SIGNED_BYTES, VARIANTS, Device
 from onebit.ops.cuda._sources import Kernel
 
@@ -95,7 +96,7 @@ def test_convolutions_use_the_native_instruction(
     device, major, conv = Device(capability, 100), capability[0], Conv(128, 128, Window((3, 3)), 1, 0)
     for operand, output, align in ((BITS, 3, 16), (BITS, 2, 8), (BYTES, 3, 1), (SIGNED_BYTES, 3, 4)):
         native = native_product(operand, major)
-        kernel = _conv_plan.plan(device, conv, operand, output, 100_000, align, "mma").kernel
+        kernel = _conv_plan.plan(device, conv, operand, output, Places(100, 10, 100), align, "mma").kernel
         products = re.findall(r"\b[BI]MMA\.[.A-Z0-9]+", machine_code(nvrtc, disassemble, kernel, capability))
         assert products
         assert all(product.startswith(native) for product in products)
@@ -122,6 +123,22 @@ def test_hopper_shapes_use_warpgroup_products(nvrtc: _nvrtc.Compiler, disassembl
     assert set(re.findall(r"\bBGMMA\.64x(\d+)x256\.AND\.POPC", text)) == {str(VARIANTS[name].width)}
     assert "UTMALDG.2D" in text  # the bulk tensor copy
     assert ("UTMALDG.2D.MULTICAST" in text) == (VARIANTS[name].cluster > 1)
+    assert text.count("USETMAXREG") == 2
+
+
+@pytest.mark.parametrize(("name", "output", "channels"), [
+    (name, output, channels)
+    for name in _conv_plan.SHAPES for output, channels in ((1, 512), (2, 1024), (3, 128), (3, 512), (3, 1024))
+] + [("128x256/2", 3, 128), ("128x128/2", 3, 1024), ("128x64/2", 3, 512)])  # fmt: skip
+def test_hopper_convolutions_use_warpgroup_products(
+    nvrtc: _nvrtc.Compiler, disassemble: object, name: str, output: int, channels: int
+) -> None:
+    conv = Conv(512, channels, Window((3, 3)), 1, 0)
+    plan = _conv_plan.plan(Device((9, 0), 132), conv, BITS, output, Places(100, 10, 100), 16, name)
+    text = machine_code(nvrtc, disassemble, plan.kernel, (9, 0))
+    columns = str(plan.tile[1])
+    assert set(re.findall(r"\bBGMMA\.64x(\d+)x256\.AND\.POPC", text)) == {columns}
+    assert "UTMALDG.4D" in text  # the copy of boxes
     assert text.count("USETMAXREG") == 2
 
 
@@ -168,6 +185,7 @@ def test_a_source_that_does_not_compile_brings_the_compilers_words(nvrtc: _nvrtc
 def test_the_architecture_is_the_newest_known_of_the_generation() -> None:
     known = frozenset({75, 80, 86, 90, 120})
     assert _nvrtc.architecture((9, 0), "dense_wgmma", known) == "sm_90a"
+    assert _nvrtc.architecture((9, 0), "conv2d_wgmma", known) == "sm_90a"
     assert _nvrtc.architecture((9, 0), "pack", known) == "sm_90"
     assert _nvrtc.architecture((8, 9), "pack", known) == "sm_86"
     assert _nvrtc.architecture((12, 1), "pack", known) == "sm_120"

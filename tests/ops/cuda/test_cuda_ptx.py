@@ -104,6 +104,28 @@ def test_every_convolution_is_the_definition(ptx_gpu: Callable, capability: tupl
     assert device.launched[-1][0] == f"onebit_conv2d_{kernel}"
 
 
+@pytest.mark.parametrize(("c", "groups", "kernel"), [(100, 1, "128x64"), (1000, 1, "128x64/2"), (400, 2, "128x128")])
+def test_convolutions_by_warpgroups_are_the_definition(ptx_gpu: Callable, c: int, groups: int, kernel: str) -> None:
+    device = ptx_gpu(HOPPER)
+    convolution(kernel, c, groups)
+    assert "onebit_conv2d_wgmma" in {name for name, _ in device.launched}
+
+
+def convolution(kernel: str, c: int, groups: int = 1, images: int = 3) -> None:
+    """A convolution of seeded operands is the definition's, or what the machine says against it."""
+    g = torch.Generator().manual_seed(4)
+    n = 66 * groups
+    w, x = (
+        bits.pack(torch.randn(n, 3, 2, c // groups, generator=g)),
+        bits.pack(torch.randn(images, 7, 5, c, generator=g)),
+    )
+    window = Window((3, 2), (2, 1), Padding(2, 1, 1, 0), (1, 2))
+    handle = ops.pack_conv_weights(w.words, c, groups, [3, 2])
+    sizes = [n, c, [3, 2], [2, 1], [2, 1, 1, 0], [1, 2], groups, 0]
+    got = engine.conv2d(BY_NAME["conv2d_int32"], x.words, handle, *sizes, force=kernel)
+    assert torch.equal(got, conv_reference.conv2d_int32(x, w, window, groups, 0)), WRONG
+
+
 def test_a_fused_epilogue_and_a_pool_are_the_definition(ptx_gpu: Callable) -> None:
     ptx_gpu(AMPERE)
     g = torch.Generator().manual_seed(2)

@@ -3,7 +3,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from onebit.ops.cuda import _nvrtc, _status
+from onebit.bits._window import Window
+from onebit.ops._conv_checks import Conv
+from onebit.ops.cuda import _conv_plan, _nvrtc, _status
 from onebit.ops.cuda._plan import VARIANTS, Device
 
 
@@ -22,6 +24,10 @@ def test_status_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_device_lists_the_kernels_it_can_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_status, "device_facts", lambda _: Device((8, 0), 100))
-    assert _status.kernels() == ["popc", "mma"]
+    assert _status.kernels() == _status.conv_kernels() == ["popc", "mma"]
     monkeypatch.setattr(_status, "device_facts", lambda _: Device((9, 0), 100))
     assert _status.kernels() == ["popc", "mma", *VARIANTS]
+    assert _status.conv_kernels() == ["popc", "mma", *_conv_plan.SHAPES]
+    narrow = Conv(64, 64, Window((3, 3)), 1, 0)  # 64 channels are 8 bytes: none of the copy engine's
+    assert _status.conv_kernels(0, narrow) == ["popc", "mma"]
+    assert _status.conv_kernels(0, narrow._replace(c=65)) == _status.conv_kernels()

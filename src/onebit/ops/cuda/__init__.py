@@ -5,6 +5,7 @@ This list is the public API.
 """
 
 from onebit.ops.cuda._conv2d import conv2d as conv2d
+from onebit.ops.cuda._conv2d import conv2d_plan as conv2d_plan
 from onebit.ops.cuda._operators import OPERATORS as OPERATORS
 from onebit.ops.cuda._operators import dense as dense
 from onebit.ops.cuda._operators import dense_plan as dense_plan

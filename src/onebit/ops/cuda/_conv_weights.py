@@ -18,6 +18,8 @@ from onebit.ops.cuda._conv_plan import outside, terms
 from onebit.ops.cuda._plan import BITS, Plan
 from onebit.ops.cuda._weights import remembered
 
+TERMS_PAST = 256  # conv.cuh: a tile of channels may read as many terms behind the last one
+
 
 class Taps(NamedTuple):
     """rows: (n, stride) bytes of taps, a multiple of 16, on the device. signs: (n, taps) their sums, on the CPU."""
@@ -34,37 +36,37 @@ class Border(NamedTuple):
     column_class: Tensor
 
 
-def taps(weights: Tensor, conv: Conv, operand: int) -> Taps:
-    """The weights as the kernels read them: words of bits, or bytes of -1 and +1."""
-    what = ("conv2d", conv.n, conv.c, conv.groups, conv.window.kernel, operand)
-    return remembered(weights, what, lambda: _taps(weights, conv, operand))
+def taps(weights: Tensor, conv: Conv, operand: int, tap_bytes: int) -> Taps:
+    """The weights as the kernels read them: words of bits, or bytes of -1 and +1; each tap filled up to tap_bytes."""
+    what = ("conv2d", conv.n, conv.c, conv.groups, conv.window.kernel, operand, tap_bytes)
+    return remembered(weights, what, lambda: _taps(weights, conv, operand, tap_bytes))
 
 
-def _taps(weights: Tensor, conv: Conv, operand: int) -> Taps:
+def _taps(weights: Tensor, conv: Conv, operand: int, tap_bytes: int) -> Taps:
     words = _unpack_python(weights.cpu(), conv.n, conv.c, conv.groups, conv.window.kernel)
     real = unpack(Packed(words, conv.c // conv.groups), torch.float32)
     signs = real.sum(-1, dtype=torch.float64).to(torch.int64).flatten(1)
-    rows = words.flatten(1).view(torch.uint8) if operand == BITS else real.to(torch.int8).flatten(1).view(torch.uint8)
+    each = (words if operand == BITS else real.to(torch.int8)).reshape(conv.n, conv.window.taps, -1).view(torch.uint8)
+    rows = F.pad(each, (0, tap_bytes - each.shape[2])).flatten(1)
     return Taps(F.pad(rows, (0, -rows.shape[1] % 16)).contiguous().to(weights.device), signs)
 
 
 def border(
-    weights: Tensor, conv: Conv, operand: int, plan: Plan, image: tuple[int, int], out: tuple[int, int]
+    weights: Tensor, signs: Tensor, conv: Conv, operand: int, plan: Plan, image: tuple[int, int], out: tuple[int, int]
 ) -> Border:
-    """The terms for images of this size."""
+    """The terms for images of this size. signs: those of the weights' taps."""
     what = ("border", conv, operand, plan.form, plan.padding, image)
-    return remembered(weights, what, lambda: _border(weights, conv, operand, plan, image, out))
+    return remembered(weights, what, lambda: _border(weights, signs, conv, operand, plan, image, out))
 
 
 def _border(
-    weights: Tensor, conv: Conv, operand: int, plan: Plan, image: tuple[int, int], out: tuple[int, int]
+    weights: Tensor, signs: Tensor, conv: Conv, operand: int, plan: Plan, image: tuple[int, int], out: tuple[int, int]
 ) -> Border:
-    window, signs = conv.window, taps(weights, conv, operand).signs
+    window = conv.window
     axes = zip(image, out, window.stride, window.padding[::2], window.dilation, window.kernel, strict=True)
     (rows, row_class), (columns, column_class) = (outside(*axis) for axis in axes)
     missing = (rows[:, None, :, None] | columns[None, :, None, :]).flatten(2).flatten(0, 1)
-    # A tile of channels may read past the last one.
-    found = F.pad(terms(conv, operand, plan.form, plan.padding, signs, missing).flatten(), (0, 128))
+    found = F.pad(terms(conv, operand, plan.form, plan.padding, signs, missing).flatten(), (0, TERMS_PAST))
     steps = (len(columns) * conv.n, conv.n)
     classes = [
         torch.tensor(each, dtype=torch.int32) * step

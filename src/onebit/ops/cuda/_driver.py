@@ -18,7 +18,8 @@ Parameter = (
 )  # what a kernel can be given
 _MAX_SHARED = 8  # CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
 _CLUSTER = 4  # CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION
-_TYPE_U8, _INTERLEAVE_NONE, _SWIZZLE_128, _PROMOTE_256, _FILL_ZERO = 0, 0, 3, 3, 0  # CU_TENSOR_MAP_*
+_TYPE_U8, _INTERLEAVE_NONE, _PROMOTE_256, _FILL_ZERO = 0, 0, 3, 0  # CU_TENSOR_MAP_*
+_SWIZZLES = {32: 1, 64: 2, 128: 3}  # CU_TENSOR_MAP_SWIZZLE_*, by the bytes of a box's rows
 
 
 class _Attribute(ctypes.Structure):
@@ -89,16 +90,23 @@ def load(cubin: bytes, function: str, shared_bytes: int) -> c_void_p:
 
 
 @functools.lru_cache(maxsize=1024)
-def tensor_map(address: int, rows: int, row_bytes: int, stride: int, box_rows: int) -> TensorMap:
-    """A matrix of `rows` rows for the copy engine: boxes of box_rows x 128 bytes, swizzled, zeros outside."""
-    described = TensorMap.empty()
+def tensor_map(
+    address: int, sizes: tuple[int, ...], strides: tuple[int, ...], box: tuple[int, ...], steps: tuple[int, ...] = ()
+) -> TensorMap:
+    """An array of bytes for the copy engine: boxes of it, swizzled by their innermost size, zeros outside.
+
+    Axes are innermost first. sizes: of the array. strides: in bytes, of all axes but the first. box: elements a copy
+    brings along each axis. steps: how far apart they are (1).
+    """
+    described, rank, steps = TensorMap.empty(), len(sizes), steps or (1,) * len(sizes)
+    spans = [elements * step for elements, step in zip(box, steps, strict=True)]
     _check(
         _cuda().cuTensorMapEncodeTiled(
-            byref(described), _TYPE_U8, 2, c_void_p(address), (c_uint64 * 2)(row_bytes, rows), (c_uint64 * 1)(stride),
-            (c_uint32 * 2)(128, box_rows), (c_uint32 * 2)(1, 1),
-            _INTERLEAVE_NONE, _SWIZZLE_128, _PROMOTE_256, _FILL_ZERO,
+            byref(described), _TYPE_U8, rank, c_void_p(address), (c_uint64 * rank)(*sizes),
+            (c_uint64 * (rank - 1))(*strides), (c_uint32 * rank)(*spans), (c_uint32 * rank)(*steps),
+            _INTERLEAVE_NONE, _SWIZZLES[box[0]], _PROMOTE_256, _FILL_ZERO,
         ),
-        f"cuTensorMapEncodeTiled of {rows} rows of {row_bytes} bytes, {stride} apart",
+        f"cuTensorMapEncodeTiled of {sizes}, strides {strides}, boxes of {box} in steps of {steps}",
     )  # fmt: skip
     return described
 

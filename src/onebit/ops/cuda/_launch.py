@@ -100,8 +100,8 @@ def dense(
     parameters: list[_driver.Parameter] = [_driver.dense_arguments(pointers, counts, plan.padding, plan.parts)]
     if plan.tensor_maps is not None:
         maps = [
-            _driver.tensor_map(x.data_ptr(), m, k_bytes, x_stride, plan.tensor_maps[0]),
-            _driver.tensor_map(weights.data_ptr(), n, k_bytes, weight_stride, plan.tensor_maps[1]),
+            _driver.tensor_map(x.data_ptr(), (k_bytes, m), (x_stride,), (128, plan.tensor_maps[0])),
+            _driver.tensor_map(weights.data_ptr(), (k_bytes, n), (weight_stride,), (128, plan.tensor_maps[1])),
         ]
         parameters = [*maps, *parameters]
     start(plan, x.device.index, parameters)

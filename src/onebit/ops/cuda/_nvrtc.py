@@ -134,12 +134,12 @@ def _architectures(library: ctypes.CDLL) -> frozenset[int]:
 
 
 def architecture(capability: tuple[int, int], kernel_file: str, known: frozenset[int]) -> str:
-    """The target for a device: "sm_90a" for the Hopper kernel, else the newest known one of its generation.
+    """The target for a device: "sm_90a" for the Hopper kernels, else the newest known one of its generation.
 
     A cubin runs on later minor versions of its own major version, so an unknown 12.3 runs code for 12.0.
     """
     major, minor = capability
-    if kernel_file.startswith("dense_wgmma"):
+    if kernel_file.endswith(("_wgmma", "_wgmma_peak")):
         return f"sm_{major}{minor}a"
     usable = [number for number in known if number // 10 == major and number % 10 <= minor]
     if not usable:

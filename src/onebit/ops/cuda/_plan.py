@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from onebit._errors import NativeError, OptionError
 from onebit._registry import unknown_name
+from onebit.ops.cuda._conv_boxes import Boxes
 from onebit.ops.cuda._sources import Kernel
 from onebit.ops.cuda._split import Work
 
@@ -94,6 +95,7 @@ class Plan:
     tensor_maps: tuple[int, int] | None  # rows of the two boxes
     padding: int
     parts: int = 1  # of k, each with int32 sums of its own (_split.py)
+    boxes: Boxes | None = None  # of a convolution whose patches the copy engine fetches
 
     @property
     def row_sums(self) -> bool:
@@ -128,7 +130,7 @@ def dense(
         raise OptionError(f"The dense kernel {name!r} needs compute capability 9.0 and rows of a multiple of 16 bytes.")
     if slash and name != "mma" and not VARIANTS[name].in_parts:
         raise OptionError(f"The dense kernel {name!r} cannot cut k into parts: it has no registers left for that.")
-    parts = _parts(number, _tiles(row_bytes, 64 if name == "mma" else 128)) if slash else 1
+    parts = forced_parts(number, _tiles(row_bytes, 64 if name == "mma" else 128)) if slash else 1
     if name == "mma":
         return _mma(device, operand, output, m, n, k, align, parts)
     return _wgmma(device, operand, output, m, n, name, parts)
@@ -155,19 +157,24 @@ def work(name: str, m: int, n: int, row_bytes: int) -> Work:
     if name == "mma":
         return Work(_tiles(m, 128) * _tiles(n, 128), _tiles(row_bytes, 64), 600, 2000, m * n)
     rows, columns = VARIANTS[name].tile
+    return wgmma_work(VARIANTS[name], _tiles(m, rows) * _tiles(n, columns), row_bytes, m * n)
+
+
+def wgmma_work(variant: Variant, tiles: int, row_bytes: int, sums: int) -> Work:
+    """The same for so many tiles of a Hopper shape."""
+    rows, columns = variant.tile
     step = max(rows * columns * 1024 / 32768, (rows + columns) * 128 / 26)
-    tiles = _tiles(m, rows) * _tiles(n, columns)
-    return Work(tiles, _tiles(row_bytes, 128), step, rows * columns / 24 + 1000, m * n)
+    return Work(tiles, _tiles(row_bytes, 128), step, rows * columns / 24 + 1000, sums)
 
 
-def _parts(number: str, steps: int) -> int:
-    """Of a forced name; no part is empty."""
+def forced_parts(number: str, steps: int) -> int:
+    """The parts of k that a forced name asks for; no part is empty."""
     if not number.isdecimal() or not 1 <= int(number) <= steps:
         raise OptionError(f"k in {number!r} parts: it has {steps} steps, so 1 to {steps} parts.")
     return _tiles(steps, _tiles(steps, int(number)))
 
 
-def _split(output: int, parts: int) -> tuple[tuple[str, int], ...]:
+def split_macros(output: int, parts: int) -> tuple[tuple[str, int], ...]:
     """Macros of the output: parts leave sums."""
     return (("OB_OUTPUT", output),) if parts == 1 else (("OB_OUTPUT", INT32), ("OB_SPLIT", 1))
 
@@ -176,7 +183,7 @@ def _wgmma(device: Device, operand: int, output: int, m: int, n: int, name: str,
     variant = VARIANTS[name]
     rows, columns = variant.tile
     tiles = _tiles(_tiles(m, rows), variant.cluster) * _tiles(n, columns) * parts
-    macros = (("OB_OPERAND", operand), *_split(output, parts), *variant.macros())
+    macros = (("OB_OPERAND", operand), *split_macros(output, parts), *variant.macros())
     return Plan(
         kernel=Kernel("dense_wgmma", "onebit_dense_wgmma", macros),
         name=f"wgmma {name}" + (f"/{parts}" if parts > 1 else ""),
@@ -196,7 +203,8 @@ def _mma(device: Device, operand: int, output: int, m: int, n: int, k: int, alig
     form = form_of_bits(device.capability) if operand == BITS else DOT
     stages = 4 if device.capability >= (8, 0) else 2  # 64 KiB, or 32 where copies go through registers
     macros = (
-        ("OB_OPERAND", operand), ("OB_FORM", form), *_split(output, parts), ("OB_STAGES", stages), ("OB_ALIGN", align),
+        ("OB_OPERAND", operand), ("OB_FORM", form), *split_macros(output, parts), ("OB_STAGES", stages),
+        ("OB_ALIGN", align),
     )  # fmt: skip
     padded = parts * _tiles(_tiles(_row_bytes(operand, k), 64), parts) * 512
     return Plan(

@@ -6,8 +6,8 @@ import torch
 
 from onebit._errors import NativeError
 from onebit._registry import unknown_name
-from onebit.ops.cuda import _nvrtc
-from onebit.ops.cuda._conv_plan import KERNELS
+from onebit.ops._conv_checks import Conv
+from onebit.ops.cuda import _conv_plan, _nvrtc
 from onebit.ops.cuda._launch import device_facts
 from onebit.ops.cuda._operators import DENSE, dense_plan
 from onebit.ops.cuda._plan import VARIANTS
@@ -33,9 +33,9 @@ def kernels(device: int = 0) -> list[str]:
     return names + list(VARIANTS) if device_facts(device).capability == (9, 0) else names
 
 
-def conv_kernels() -> list[str]:
-    """The kernels of conv2d on bits, by the names that force one: the same on every device."""
-    return list(KERNELS)
+def conv_kernels(device: int = 0, conv: Conv | None = None) -> list[str]:
+    """The same for conv2d on bits; given a convolution, only what can run it."""
+    return _conv_plan.kernels(device_facts(device), conv)
 
 
 def choice(op: str, m: int, n: int, k: int, device: int = 0) -> str:
