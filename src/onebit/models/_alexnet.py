@@ -10,8 +10,9 @@ from torch import nn
 from onebit._errors import OptionError
 from onebit.models._activation import Activation, end_block
 from onebit.models._catalog import register
+from onebit.models._dense_layers import add_dense_layers
 from onebit.models._norms import batch_norm_named
-from onebit.nn import BinaryConv2d, BinaryLinear, Pixels
+from onebit.nn import BinaryConv2d, Pixels
 
 WINDOWS = ((11, 4, 2, True), (5, 1, 2, True), (3, 1, 1, False), (3, 1, 1, False), (3, 1, 1, True))
 """Of the five convolutions: side of the kernel, stride, padding with zeros, whether a max pool 3 / 2 follows."""
@@ -47,15 +48,11 @@ class AlexNet(nn.Sequential):
                 block["pool"] = nn.MaxPool2d(3, 2)
             self.add_module(f"conv{depth}", end_block(block, batch_norm_named(batch_norm, width, maps=True), active))
             inputs = width
-        self.add_module("flatten", nn.Flatten())
-        inputs *= last_side(side) ** 2
-        for depth, width in enumerate((*hidden, classes), start=1):
-            last = depth > len(hidden)
-            linear = BinaryLinear(inputs, width, input_quantizer=active.quantizer(), weight_quantizer=weights)
-            norm = batch_norm_named(batch_norm, width, last=last)
-            block = OrderedDict[str, nn.Module](linear=linear)
-            self.add_module("output" if last else f"dense{depth}", end_block(block, norm, None if last else active))
-            inputs = width
+
+        def norm(width: int, last: bool) -> nn.Module:
+            return batch_norm_named(batch_norm, width, last=last)
+
+        add_dense_layers(self, inputs * last_side(side) ** 2, hidden, classes, active, weights, norm)
 
 
 def last_side(side: int) -> int:

@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from onebit._errors import OptionError, ShapeError
 from onebit.models._activation import Activation, end_block
 from onebit.models._catalog import register
+from onebit.models._dense_layers import add_dense_layers
 from onebit.models._norms import batch_norm_named
-from onebit.nn import BinaryConv2d, BinaryLinear, Pixels
+from onebit.nn import BinaryConv2d, Pixels
 
 CHANNELS, SIDE = 3, 32  # of CIFAR-10 and SVHN
 
@@ -45,15 +46,11 @@ class ConvNet(nn.Sequential):
                 side //= 2
             self.add_module(f"conv{depth}", end_block(block, batch_norm_named(batch_norm, width, maps=True), active))
             inputs = width
-        self.add_module("flatten", nn.Flatten())
-        inputs *= side * side
-        for depth, width in enumerate((*hidden, classes), start=1):
-            last = depth > len(hidden)
-            linear = BinaryLinear(inputs, width, input_quantizer=active.quantizer(), weight_quantizer=weights)
-            norm = batch_norm_named(batch_norm, width, last=last)
-            block = OrderedDict[str, nn.Module](linear=linear)
-            self.add_module("output" if last else f"dense{depth}", end_block(block, norm, None if last else active))
-            inputs = width
+
+        def norm(width: int, last: bool) -> nn.Module:
+            return batch_norm_named(batch_norm, width, last=last)
+
+        add_dense_layers(self, inputs * side * side, hidden, classes, active, weights, norm)
 
     def forward(self, x: Tensor) -> Tensor:
         """Uint8 (N, 3, 32, 32) -> (N, classes)."""

@@ -6,14 +6,16 @@ from collections import OrderedDict
 from collections.abc import Sequence
 
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from onebit.models._activation import Activation, end_block
 from onebit.models._catalog import register
 from onebit.models._convnet import CHANNELS, SIDE, check_pictures, check_widths
-from onebit.nn import BinaryConv2d, BinaryLinear, Pixels
+from onebit.models._dense_layers import add_dense_layers
+from onebit.nn import BinaryConv2d, Pixels
 
 
-class UnscaledBatchNorm2d(nn.BatchNorm2d):
+class _Unscaled(_BatchNorm):
     """Batch norm with a shift and no factor: (x - mean) / sqrt(var + 1e-3) + bias; a sign needs no factor."""
 
     def __init__(self, channels: int) -> None:
@@ -26,17 +28,12 @@ class UnscaledBatchNorm2d(nn.BatchNorm2d):
         nn.init.zeros_(self.bias)
 
 
-class UnscaledBatchNorm1d(nn.BatchNorm1d):
-    """UnscaledBatchNorm2d for (N, channels)."""
+class UnscaledBatchNorm2d(_Unscaled, nn.BatchNorm2d):
+    """y = (x - mean) / sqrt(var + 1e-3) + bias of (N, channels, H, W)."""
 
-    def __init__(self, channels: int) -> None:
-        super().__init__(channels, eps=1e-3, momentum=1e-3)
-        self.register_parameter("weight", None)
 
-    def reset_parameters(self) -> None:
-        """Statistics of a standard normal distribution, shift 0."""
-        self.reset_running_stats()
-        nn.init.zeros_(self.bias)
+class UnscaledBatchNorm1d(_Unscaled, nn.BatchNorm1d):
+    """`UnscaledBatchNorm2d` for (N, channels)."""
 
 
 class LarqVGG(nn.Sequential):
@@ -65,15 +62,11 @@ class LarqVGG(nn.Sequential):
                 side //= 2
             self.add_module(f"conv{depth}", end_block(block, UnscaledBatchNorm2d(width), active))
             inputs = width
-        self.add_module("flatten", nn.Flatten())
-        inputs *= side * side
-        for depth, width in enumerate((*hidden, classes), start=1):
-            last = depth > len(hidden)
-            linear = BinaryLinear(inputs, width, input_quantizer=active.quantizer(), weight_quantizer=weights)
-            block = OrderedDict[str, nn.Module](linear=linear)
-            name = "output" if last else f"dense{depth}"
-            self.add_module(name, end_block(block, UnscaledBatchNorm1d(width), None if last else active))
-            inputs = width
+
+        def norm(width: int, last: bool) -> nn.Module:  # noqa: ARG001  the scores have the same
+            return UnscaledBatchNorm1d(width)
+
+        add_dense_layers(self, inputs * side * side, hidden, classes, active, weights, norm)
 
     def forward(self, x: Tensor) -> Tensor:
         """Uint8 (N, 3, 32, 32) -> (N, classes)."""
