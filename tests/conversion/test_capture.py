@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from onebit._errors import ConversionError
-from onebit.conversion._capture import capture, evaluating
+from onebit.conversion._capture import capture
 
 
 class Inner(nn.Module):
@@ -45,22 +45,6 @@ def test_the_graph_is_the_model_for_any_batch(function: Callable[[Tensor], Tenso
             assert torch.equal(graph(x), net.eval()(x))
     assert all(node.op != "call_module" for node in graph.graph.nodes)
     assert all("captured" in node.meta for node in graph.graph.nodes)
-
-
-def test_modes_return_to_what_they_were_even_after_an_error() -> None:
-    net = model(lambda x: x)
-    net.train()
-    net[1].eval()
-
-    def fails() -> None:
-        with evaluating(net):
-            assert not any(module.training for module in net.modules())
-            assert not torch.is_grad_enabled()
-            raise ZeroDivisionError
-
-    with pytest.raises(ZeroDivisionError):
-        fails()
-    assert [module.training for module in net] == [True, False, True, True]
 
 
 def branches(x: Tensor) -> Tensor:

@@ -38,9 +38,10 @@ def test_a_convolution_counts_every_position():
 
 def test_the_model_is_left_as_it_was():
     model = nn.Sequential(BinaryLinear(4, 4), nn.BatchNorm1d(4)).train()
+    model[1].eval()  # as one that is held while the rest trains
     before = {name: value.clone() for name, value in model.state_dict().items()}
     summary(model, torch.randn(1, 4))
-    assert model.training
+    assert (model.training, *(module.training for module in model)) == (True, True, False)
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
     assert not any(module._forward_hooks for module in model.modules())
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import operator
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
 
@@ -14,6 +12,7 @@ from torch import Tensor, fx, nn
 
 from onebit._errors import ConversionError
 from onebit.conversion._lift import lift_sequences
+from onebit.nn._evaluating import evaluating
 
 _HALF = "call .float() on model and example; packed networks take float32."
 _WIDE = "values that fit in a byte go in as .to(torch.uint8) or .to(torch.int8), others as .float()."
@@ -39,19 +38,6 @@ def capture(model: nn.Module, example: Tensor) -> fx.GraphModule:
         module = _plain(_export(model, rows))
         _check_output(model, module(rows), expected)
     return lift_sequences(module)
-
-
-@contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode without gradients; afterwards every module is back in the mode it was in."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        for module, training in modes:
-            module.training = training
 
 
 def _check_model(model: nn.Module, example: Tensor) -> None:

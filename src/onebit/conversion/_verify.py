@@ -9,11 +9,12 @@ import torch
 from torch import Tensor, fx, nn
 
 from onebit._errors import ConversionError
-from onebit.conversion._capture import capture, evaluating
+from onebit.conversion._capture import capture
 from onebit.conversion._layer import Layer
 from onebit.conversion._layer_checker import LayerChecker, terms
 from onebit.conversion._lower import layers_of, lower
 from onebit.conversion._report import VerifyReport
+from onebit.nn._evaluating import evaluating
 from onebit.runtime import PackedModel
 
 _BATCH, _BATCH_OF_MAPS = 256, 32

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from onebit.metrics._cost import Cost, cost, table
 from onebit.nn import BinaryLayer
+from onebit.nn._evaluating import evaluating
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class Summary:
 
 
 def summary(model: nn.Module, example: Tensor) -> Summary:
-    """The table of `model`, found by running it on `example` (a batch of one; its mode and weights are untouched)."""
+    """The table of `model`, found by running it on `example` (a batch of one; its modes and weights are untouched)."""
     found: list[LayerSummary] = []
 
     def watch(name: str) -> Any:
@@ -104,13 +104,10 @@ def summary(model: nn.Module, example: Tensor) -> Summary:
         (name, module) for name, module in model.named_modules() if any(True for _ in module.parameters(recurse=False))
     ]
     handles = [module.register_forward_hook(watch(name)) for name, module in leaves]
-    training = model.training
     try:
-        model.eval()
-        with torch.no_grad():
+        with evaluating(model):
             model(example)
     finally:
-        model.train(training)
         for handle in handles:
             handle.remove()
     return Summary(tuple(found))
