@@ -42,6 +42,12 @@ def test_a_library_without_our_functions_is_refused(monkeypatch):
         _library.load()
 
 
+def test_a_library_of_another_version_is_refused(monkeypatch):
+    monkeypatch.setattr(onebit, "__version__", "9.9")
+    with pytest.raises(NativeError, match=r"is libonebit .*, but this is onebit 9\.9\. Rebuild it with `make setup`"):
+        _library.load()
+
+
 def loaded_files() -> list[str]:
     lines = Path("/proc/self/maps").read_text().splitlines()
     return [fields[-1] for fields in map(str.split, lines) if fields[-1].startswith("/") and ".so" in fields[-1]]

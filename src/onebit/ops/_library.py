@@ -242,7 +242,18 @@ def load() -> tuple[ctypes.CDLL, Path]:
             f"{found} cannot be used as libonebit: {error}. Rebuild it with `make setup`, so that it matches this "
             f"onebit ({onebit.__version__})."
         ) from error
+    _check_version(library, found)
     return library, found
+
+
+def _check_version(library: ctypes.CDLL, found: Path) -> None:
+    """Structures may differ from one version to the next, and C could not tell."""
+    version = library.ob_version().decode()
+    if version != onebit.__version__:
+        raise NativeError(
+            f"{found} is libonebit {version}, but this is onebit {onebit.__version__}. Rebuild it with `make setup`, "
+            "or name another with ONEBIT_LIBRARY=FILE."
+        )
 
 
 def check(status: int, what: str) -> None:
