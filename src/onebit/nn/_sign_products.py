@@ -23,7 +23,8 @@ NEAREST = -1  # the rounding of `sign_gradients` without a random number: resumi
 @lru_cache(maxsize=64)
 def plain(n: int) -> tuple[Tensor, Tensor]:
     """The scale and bias of sums that stay as they are."""
-    return torch.ones(n), torch.zeros(n)
+    of = {"dtype": torch.float32, "device": "cpu"}  # whatever torch's defaults are at the first call
+    return torch.ones(n, **of), torch.zeros(n, **of)
 
 
 def backward_dtype(backward: str) -> torch.dtype:
