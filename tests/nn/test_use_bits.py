@@ -39,6 +39,18 @@ def test_float64_autocast_and_checked_go_over_floats():
         layer(torch.full((2, 70), float("nan")))
 
 
+def test_a_float32_layer_multiplies_bits_whatever_torchs_default_dtype_is():
+    layer = BinaryLinear(70, 37, **BOTH)  # of a width that no other test has: the scales of each are kept
+    x = torch.randn(2, 70)
+    expected = layer(x)
+    use_bits(layer)
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert torch.equal(layer(x), expected)
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
 def test_the_model_is_exported_and_compiled_as_before(reals):
     model = torch_nn.Sequential(BinaryLinear(70, 33, **BOTH), torch_nn.BatchNorm1d(33)).eval()
     x = reals(4, 70)

@@ -23,8 +23,8 @@ NEAREST = -1  # the rounding of `sign_gradients` without a random number: resumi
 @lru_cache(maxsize=64)
 def plain(n: int) -> tuple[Tensor, Tensor]:
     """The scale and bias of sums that stay as they are."""
-    of = {"dtype": torch.float32, "device": "cpu"}  # whatever torch's defaults are at the first call
-    return torch.ones(n, **of), torch.zeros(n, **of)
+    ones = torch.ones(n, dtype=torch.float32, device="cpu")  # whatever torch's defaults are at the first call
+    return ones, torch.zeros_like(ones)
 
 
 def backward_dtype(backward: str) -> torch.dtype:
