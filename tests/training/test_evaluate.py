@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn as torch_nn
 
-from onebit.data import Dataset
+from onebit.data import Dataset, Pictures
 from onebit.nn import ShiftBatchNorm1d
 from onebit.training import accuracy, recalibrate_batch_norm
 
@@ -22,6 +22,25 @@ def test_accuracy_counts_every_picture_in_any_batch_size(batch_size):
     model = LabelInPixel().train()
     assert accuracy(model, dataset, batch_size) == 5 / 7
     assert not model.training
+
+
+class Torn:
+    """Pictures of their own number; the even ones cannot be read."""
+
+    def open(self, index):
+        if index % 2 == 0:
+            raise OSError("torn")
+        return torch.full((1, 1, 1), index % 4, dtype=torch.uint8)
+
+    def where(self, index):
+        return f"picture {index}"
+
+
+@pytest.mark.filterwarnings("ignore:picture .* It is left out")
+def test_pictures_that_are_left_out_do_not_count():
+    labels, classes = torch.tensor([0, 1, 2, 3, 0, 0]), ("a", "b", "c", "d")
+    pictures = Pictures(Torn(), labels, classes, "torn", "here", (1, 1, 1), scaled=False, on_error="skip")
+    assert accuracy(LabelInPixel(), pictures, 2) == 2 / 3  # 1 and 3 are right, 5 is wrong
 
 
 def test_recalibrated_statistics_are_those_of_the_pictures_without_dropout():

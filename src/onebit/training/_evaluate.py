@@ -12,12 +12,16 @@ from onebit.nn import InverseStdNorm
 
 @torch.inference_mode()
 def accuracy(model: nn.Module, dataset: PictureSet, batch_size: int = 1000) -> float:
-    """The share of pictures whose highest score is their label's; the model is put into evaluation mode."""
+    """The share of pictures whose highest score is their label's; the model is put into evaluation mode.
+
+    Pictures that cannot be read and are left out (`on_error="skip"`) do not count.
+    """
     model.eval()
-    correct = torch.zeros((), dtype=torch.int64, device=dataset.labels.device)
+    correct, seen = torch.zeros((), dtype=torch.int64, device=dataset.labels.device), 0
     for images, labels in batches(dataset, batch_size):
         correct += (model(images).argmax(1) == labels).sum()
-    return int(correct) / len(dataset)
+        seen += len(labels)
+    return int(correct) / max(seen, 1)
 
 
 @torch.no_grad()

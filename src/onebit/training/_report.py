@@ -21,7 +21,7 @@ CLASSES = 20  # rows in the table of classes; of more, the worst are shown
 
 @dataclass(frozen=True)
 class Outcome:
-    """The best epoch on the test set. matrix: see `confusion`.  accuracy: of all its pictures."""
+    """The best epoch on the test set. matrix: see `confusion`.  accuracy: of all pictures that could be read."""
 
     matrix: Tensor
     accuracy: float

@@ -99,7 +99,7 @@ def _test(loop: Loop, test: PictureSet) -> Outcome:
     model, recipe = load_run(loop.folder.path)
     device = loop.accelerator.device
     matrix = confusion(model.to(device), test.to(device), recipe.evaluation.batch_size)
-    tested = Outcome(matrix, int(matrix.trace()) / len(test), test.classes, test.source)
+    tested = Outcome(matrix, int(matrix.trace()) / max(int(matrix.sum()), 1), test.classes, test.source)
     if loop.accelerator.is_main_process:
         loop.folder.save_report(loop.plan(), loop.history, tested, loop.accelerator.num_processes)
     return tested
