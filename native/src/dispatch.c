@@ -25,8 +25,8 @@ static const row table[] = {
 enum { ROWS = sizeof table / sizeof table[0] };
 
 static const char *const op_names[OB_OP_COUNT] = {
-    "pack",       "unpack",          "dense",          "dense_u8",   "conv2d",     "conv2d_u8", "float_steps",
-    "max_pool2d", "gradient_maxima", "gradient_bytes", "sign_panel", "gradient_x", "gradient_w"};
+    "pack",       "unpack",          "dense",          "dense_u8",         "conv2d",     "conv2d_u8",  "float_steps",
+    "max_pool2d", "gradient_maxima", "gradient_bytes", "gradient_windows", "sign_panel", "gradient_x", "gradient_w"};
 
 static _Atomic(const row *) ran[OB_OP_COUNT];
 static _Atomic(const char *) forced; /* a name of the table, or NULL */

@@ -15,6 +15,7 @@ typedef enum ob_op {
     OB_OP_max_pool2d,
     OB_OP_gradient_maxima,
     OB_OP_gradient_bytes,
+    OB_OP_gradient_windows,
     OB_OP_sign_panel,
     OB_OP_gradient_x,
     OB_OP_gradient_w,

@@ -67,7 +67,7 @@ static inline int32_t fuzz_int(fuzz_input *in, int32_t least, int32_t most) {
 }
 
 /* ---- memory: freed together; a guard zone tells of a write past the end even without a sanitizer ---- */
-enum { FUZZ_BLOCKS = 24, FUZZ_GUARD = 32, FUZZ_MOST_BYTES = 1 << 18 };
+enum { FUZZ_BLOCKS = 24, FUZZ_GUARD = 32, FUZZ_MOST_BYTES = 1 << 18, FUZZ_WORK_BYTES = 1 << 21 };
 
 typedef struct fuzz_memory {
     unsigned char *block[FUZZ_BLOCKS];
@@ -91,7 +91,7 @@ enum { FUZZ_GUARDED = FUZZ_GUARD };
 /* `bytes` bytes, at an address that is a multiple of 64 plus `shift`. */
 static inline void *fuzz_block(fuzz_memory *m, size_t bytes, size_t shift) {
     void *block;
-    FUZZ_LAW(m->count < FUZZ_BLOCKS && bytes <= FUZZ_MOST_BYTES, "%zu bytes", bytes);
+    FUZZ_LAW(m->count < FUZZ_BLOCKS && bytes <= FUZZ_WORK_BYTES, "%zu bytes", bytes);
     if (posix_memalign(&block, 64, shift + bytes + FUZZ_GUARDED)) abort();
     m->block[m->count] = block, m->bytes[m->count++] = shift + bytes;
     memset(block, 0xa5, shift + bytes + FUZZ_GUARDED);

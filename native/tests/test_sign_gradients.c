@@ -154,18 +154,35 @@ static void check_isa(const problem *p, const char *isa, int wanted, uint64_t *s
     free(x.all), free(w.all), free(work.all);
 }
 
-static void check_problem(ob_sign_gradients_call call, uint64_t seed) {
-    problem p = problem_of(call, seed);
+/* As behind a max pool: in each window of 2 x 2, one gradient of each channel stays; `more` windows get another. */
+static void pool(problem *p, int more, uint64_t *seed) {
+    const int64_t n = p->call.n, height = p->out_height, width = p->out_width;
+    for (int64_t i = 0; i < p->call.batch * height * width * n; i++) {
+        const int64_t channel = i % n, x = i / n % width, y = i / n / width % height, picture = i / n / width / height;
+        const uint64_t stays = (uint64_t)(((picture * 31 + y / 2) * 17 + x / 2) * 7 + channel * 5) * 2654435761u >> 13;
+        const int inside = y < height / 2 * 2 && x < width / 2 * 2;
+        if (!inside || stays % 4 != (uint64_t)(y % 2 * 2 + x % 2)) p->g[i] = 0;
+    }
+    while (more-- > 0) p->g[draw(seed) % p->g_count] = 1e-4f;
+    obvious(p);
+}
+
+static void check_isas(problem *p, uint64_t seed) {
     ob_kernel_row row;
     for (int32_t i = 0; ob_kernel(i, &row) == OB_OK; i++) {
         const char *ran;
         if (strcmp(row.op, "gradient_x") || !row.available) continue;
         ob_set_threads(1 + (int32_t)(draw(&seed) % 3));
-        check_isa(&p, row.isa, 3, &seed);
+        check_isa(p, row.isa, 3, &seed);
         ob_ran("gradient_w", &ran);
         CHECK(!strcmp(ran, row.isa), "%s ran in place of %s", ran, row.isa);
-        check_isa(&p, row.isa, 1 + (int)(draw(&seed) % 2), &seed);
+        check_isa(p, row.isa, 1 + (int)(draw(&seed) % 2), &seed);
     }
+}
+
+static void check_problem(ob_sign_gradients_call call, uint64_t seed) {
+    problem p = problem_of(call, seed);
+    check_isas(&p, seed);
     problem_free(&p);
 }
 
@@ -206,6 +223,51 @@ static void check_lengths(void) {
     check_problem(c, 33);
     c.batch = 0;
     check_problem(c, 34);
+}
+
+static ob_sign_gradients_call same_size(int64_t batch, int64_t height, int64_t width) {
+    return (ob_sign_gradients_call){.batch = batch,
+                                    .height = height,
+                                    .width = width,
+                                    .c = 3,
+                                    .n = 2,
+                                    .kernel = {3, 3},
+                                    .stride = {1, 1},
+                                    .padding = {1, 1, 1, 1},
+                                    .dilation = {1, 1}};
+}
+
+/* Whole pictures in a strip, parts of one, single rows; sizes that leave a row or column out. */
+static void check_pooled(void) {
+    static const int64_t sizes[][3] = {{5, 2, 2}, {9, 7, 7}, {1, 3, 2}, {2, 31, 30}, {1, 5, 201}, {40, 6, 5}};
+    static const int64_t channels[][2] = {{3, 2}, {70, 33}, {64, 16}, {130, 5}};
+    uint64_t seed = 60;
+    for (int round = 0; round < 24; round++) {
+        ob_sign_gradients_call c = same_size(sizes[round % 6][0], sizes[round % 6][1], sizes[round % 6][2]);
+        c.c = channels[round / 6][0], c.n = channels[round / 6][1], c.pad_value = round % 3 - 1;
+        problem p = problem_of(c, draw(&seed));
+        p.call.stochastic = round % 8 == 7;
+        pool(&p, round % 5 == 4, &seed);
+        check_isas(&p, draw(&seed));
+        problem_free(&p);
+    }
+}
+
+static void check_numbers_that_are_none_pooled(void) {
+    problem p = problem_of(same_size(2, 2, 2), 41);
+    uint64_t seed = 42;
+    p.call.stochastic = 0;
+    pool(&p, 0, &seed);
+    for (size_t i = 9; i < 16; i += 2) p.g[i] = i == 13 ? HUGE_VALF : 0; /* picture 1, channel 1 */
+    float x[24], w[54];
+    p.call.x_window = p.call.w_window = NULL, p.call.x_gradient = x, p.call.w_gradient = w;
+    p.call.workspace_bytes = ob_sign_gradients_workspace(&p.call);
+    p.call.workspace = malloc(p.call.workspace_bytes);
+    CHECK(ob_sign_gradients(&p.call) == OB_OK, "refused");
+    for (int i = 0; i < 24; i++) CHECK(!isfinite(x[i]) == (i >= 12), "x %d: %g", i, (double)x[i]);
+    for (int i = 0; i < 54; i++) CHECK(!isfinite(w[i]) == (i >= 27), "w %d: %g", i, (double)w[i]);
+    free(p.call.workspace);
+    problem_free(&p);
 }
 
 static void check_numbers_that_are_none(void) {
@@ -271,7 +333,9 @@ static void check_arguments(void) {
 int main(void) {
     check_sizes();
     check_lengths();
+    check_pooled();
     check_numbers_that_are_none();
+    check_numbers_that_are_none_pooled();
     check_arguments();
     return finish("test_sign_gradients");
 }

@@ -91,6 +91,55 @@ def test_it_is_the_gradient_of_the_rounded_upstream(
         assert torch.equal(one, expected)
 
 
+def one_of_four(g: torch.Tensor) -> torch.Tensor:
+    """G as it comes out of a max pool of 2 x 2: the largest of each window, zeros elsewhere."""
+    height, width = (size // 2 * 2 for size in g.shape[1:3])
+    windows = g[:, :height, :width].unflatten(1, (-1, 2)).unflatten(3, (-1, 2))
+    kept = torch.zeros_like(g)
+    largest = windows.amax((2, 4), keepdim=True)
+    kept[:, :height, :width] = torch.where(windows == largest, windows, 0.0).flatten(1, 2).flatten(2, 3)
+    return kept
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@settings(deadline=None, max_examples=25, derandomize=True)
+@given(
+    st.tuples(st.integers(1, 9), st.tuples(st.integers(2, 24), st.integers(2, 24))),
+    st.tuples(st.sampled_from([1, 5, 63, 64, 65, 130]), st.sampled_from([1, 4, 15, 16, 17, 40])),
+    st.sampled_from([0, 1, -1]), st.tuples(*[st.booleans()] * 4),
+)  # fmt: skip
+def test_gradients_from_behind_a_max_pool_are_the_same_sums(isa, pictures, channels, pad_value, flags):
+    geometry = ([1, 1], [1, 1, 1, 1], [1, 1], pad_value)
+    g, x, w = operands(*pictures, *channels, (3, 3), geometry)
+    rest = (*geometry, list(flags[:2]), list(flags[2:]), NEAREST)
+    g = one_of_four(g)
+    with native.force(isa):
+        found = run(g, x, w, *rest)
+    for one, expected in zip(found, obvious(g, x, w, *rest), strict=True):
+        assert torch.equal(one, expected)
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("size", [(30, 30), (23, 41), (4, 220)])  # cut into strips of windows
+def test_large_pictures_from_behind_a_max_pool_too(isa, size):
+    g, x, w = operands(2, size, 70, 20, (3, 3))
+    g = one_of_four(g)
+    with native.force(isa):
+        found = run(g, x, w, *SAME, *ALL, NEAREST)
+    for one, expected in zip(found, obvious(g, x, w, *SAME, *ALL, NEAREST), strict=True):
+        assert torch.equal(one, expected)
+
+
+@pytest.mark.parametrize("place", [(0, 0), (3, 5), (6, 2), (2, 8)])
+def test_one_more_gradient_in_a_window_or_outside_of_all_counts(place):
+    g, x, w = operands(3, (7, 9), 70, 20, (3, 3))
+    g = one_of_four(g)
+    g[2, place[0], place[1], 11] += 0.5
+    found = run(g, x, w, *SAME, *ALL, NEAREST)
+    for one, expected in zip(found, obvious(g, x, w, *SAME, *ALL, NEAREST), strict=True):
+        assert torch.equal(one, expected)
+
+
 @pytest.mark.parametrize("isa", ISAS)
 def test_a_linear_layer_is_a_picture_of_one_place_for_each_row(isa):
     g, x, w = operands(70, (1, 1), 300, 77, (1, 1), geometry := ([1, 1], [0, 0, 0, 0], [1, 1], 0))
@@ -100,9 +149,11 @@ def test_a_linear_layer_is_a_picture_of_one_place_for_each_row(isa):
         assert torch.equal(one, expected)
 
 
+@pytest.mark.parametrize("pooled", [False, True])
 @pytest.mark.parametrize("seed", [NEAREST, 3])
-def test_the_number_of_threads_cannot_be_seen(seed):
-    values = operands(5, (13, 11), 130, 48, (3, 3))
+def test_the_number_of_threads_cannot_be_seen(seed, pooled):
+    g, *others = operands(5, (13, 11), 130, 48, (3, 3))
+    values = one_of_four(g) if pooled else g, *others
     found = []
     for threads in (1, 2, 3):
         torch.set_num_threads(threads)

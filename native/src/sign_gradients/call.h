@@ -15,6 +15,7 @@ typedef struct ob_gradients_job {
     ob_sign_panel_kernel *panel;
     ob_gradient_x_kernel *for_x;
     ob_gradient_w_kernel *for_w;
+    ob_gradient_windows_kernel *windows;
     ob_gradient_bytes_job bytes_job;
     int64_t w_tasks, x_blocks; /* x_blocks: tasks of one phase and panel */
 } ob_gradients_job;

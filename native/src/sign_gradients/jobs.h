@@ -61,4 +61,55 @@ typedef void ob_sign_panel_kernel(const unsigned char *const *words, int64_t qua
 typedef void ob_gradient_x_kernel(const ob_gradient_x_job *job, int64_t rows);
 typedef void ob_gradient_w_kernel(const ob_gradient_w_job *job);
 
+/* ---- gradients of which at most one of every 2 x 2 places is not 0: see pooled.c ---- */
+enum {
+    OB_SECOND,     /* b of the two values a, b of an axis */
+    OB_SUM,        /* a + b */
+    OB_DIFFERENCE, /* b - a */
+    OB_FIRST,      /* a */
+    OB_WINDOW_FACTORS,
+    OB_WINDOW_PLANES = OB_WINDOW_FACTORS * OB_WINDOW_FACTORS, /* number: vertical factor * 4 + horizontal */
+    OB_WINDOW_ZERO = 4,                                       /* stands for 0 in panels of x */
+};
+
+/* A row of windows: two rows of the gradient. */
+typedef struct ob_window_row {
+    const float *g;
+    int64_t windows, n, row_values, place_bytes;
+} ob_window_row;
+
+/* The 9 taps of one channel n at up to 64 channels c. */
+typedef struct ob_window_taps {
+    const int32_t *sums; /* of 16 planes, each with base added */
+    const int32_t *base; /* 16 */
+    int64_t plane_step, channels, out_step;
+    float step;
+    const float *window;
+    float *out;
+} ob_window_taps;
+
+typedef struct ob_window_steps {
+    /* Windows of a row as (n) values and bytes 255 where the value stands in the second row or column; not 0, and not
+     * all done, if a window has several values. */
+    int32_t (*take)(const ob_window_row *row, float *values, unsigned char *lower, unsigned char *right);
+    int32_t (*any)(const float *g, int64_t count);
+    /* A plane of bytes q, in which `zero` (0 or 128) stands for 0. */
+    void (*plane)(const unsigned char *q, const unsigned char *lower, const unsigned char *right, int64_t count,
+                  int64_t plane, int32_t zero, unsigned char *out);
+    /* Bytes of three taps a, b, c of w, as one factor of an axis meets them. */
+    void (*weights)(const signed char *a, const signed char *b, const signed char *c, int64_t count, int64_t factor,
+                    signed char *out);
+    /* OB_WINDOW_ZERO + (in[0] +- in[1]) +- (in[2] +- in[3]); down, side: whether the sign is minus. */
+    void (*inputs)(const signed char *const in[4], int64_t count, int32_t down, int32_t side, unsigned char *out);
+    /* sums[j] += all q of channel j of one block. */
+    void (*sums)(const unsigned char *blocks, int64_t quads, int32_t *sums);
+    /* in[0] - in[1] + in[2] + sign * in[3]; finish_x: a quarter of it, times step, where the window lets it pass. */
+    void (*join)(const float *const in[4], int64_t count, float sign, float *out);
+    void (*finish_x)(const float *const in[4], int64_t channels, float sign, float step, const float *window,
+                     float *out);
+    void (*finish_w)(const ob_window_taps *job);
+} ob_window_steps;
+
+typedef const ob_window_steps *ob_gradient_windows_kernel(void);
+
 #endif

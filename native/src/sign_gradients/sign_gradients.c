@@ -9,11 +9,12 @@
  *   3  what zeros (bytes 128) would sum to, which is the base to subtract
  *   4  the products. x is turned into panels of x + 1 (0 and 2, padding 1 + pad_value) where it is needed, 32 KB at a
  *      time, and its base is the sum of q
+ * Gradients from behind a max pool go another way, to the same numbers: pooled.c.
  * The sums are whole numbers: neither the threads nor the instruction set can be seen in the result. */
 #include "../dispatch.h"
 #include "../parts.h"
 #include "../threads.h"
-#include "call.h"
+#include "pooled.h"
 
 enum { TASK_ROWS = 256 }; /* places of x's gradient */
 
@@ -159,13 +160,16 @@ static ob_status resolve(ob_gradients_job *s) {
     OB_TAKE(panel, sign_panel)
     OB_TAKE(for_x, gradient_x)
     OB_TAKE(for_w, gradient_w)
+    OB_TAKE(windows, gradient_windows)
 #undef OB_TAKE
     return OB_OK;
 }
 
 size_t ob_sign_gradients_workspace(const ob_sign_gradients_call *call) {
     ob_gradient_plan plan;
-    return ob_gradient_plan_make(call, &plan) ? 0 : plan.total;
+    ob_pooled_job pooled;
+    if (ob_gradient_plan_make(call, &plan)) return 0;
+    return ob_pooled_plan(call, &pooled) && pooled.total > plan.total ? pooled.total : plan.total;
 }
 
 ob_status ob_sign_gradients(const ob_sign_gradients_call *call) {
@@ -179,6 +183,9 @@ ob_status ob_sign_gradients(const ob_sign_gradients_call *call) {
     if (!call->upstream || (call->w_gradient && !call->x) || (call->x_gradient && !call->w)) return OB_ERROR_NULL;
     if (!call->workspace || call->workspace_bytes < s.plan.total) return OB_ERROR_WORKSPACE;
     s.work = (unsigned char *)call->workspace + (64 - (uintptr_t)call->workspace % 64) % 64;
+    ob_pooled_job pooled;
+    if (ob_pooled_plan(call, &pooled) && call->workspace_bytes >= pooled.total && ob_pooled_gradients(&pooled, &s))
+        return OB_OK;
     ob_gradient_plan_taps(&s.plan, s.work);
     ob_gradients_make_bytes(&s);
     multiply(&s);
