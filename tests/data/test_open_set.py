@@ -60,3 +60,8 @@ def test_a_set_in_memory_is_what_load_gives(tmp_path: Path, tiny, monkeypatch) -
         data.open_set("mnist", tmp_path, path=tmp_path)
     with pytest.raises(UnknownName, match="Did you mean 'mnist'"):
         data.open_set("mnits")
+
+
+def test_an_unknown_set_is_told_with_all_that_there_are(tmp_path: Path) -> None:
+    with pytest.raises(UnknownName, match=r"No data set is called 'imagnet'\. Did you mean 'imagenet'\? .*folder, im"):
+        data.open_set("imagnet", tmp_path)

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from onebit import models
-from onebit._errors import UnknownName
+from onebit._errors import OptionError, UnknownName
 from onebit.nn import BinaryConv2d, BinaryLinear
 
 MNIST = torch.zeros(2, 1, 28, 28, dtype=torch.uint8)
@@ -44,3 +44,9 @@ def test_unknown_model_suggests_the_near_miss():
 def test_unknown_option_suggests_the_near_miss():
     with pytest.raises(UnknownName, match=r"No option of model 'mlp' is called 'hiden'. Did you mean 'hidden'\?"):
         models.create("mlp", hiden=(8,))
+
+
+@pytest.mark.parametrize("options", [{"hidden": 3}, {"dropout": 0.5}])
+def test_a_value_of_another_type_is_told_with_what_the_model_takes(options):
+    with pytest.raises(OptionError, match=r"Model 'mlp' cannot be made with \w+=.* It is mlp\(hidden: "):
+        models.create("mlp", **options)

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn as torch_nn
 
-from onebit._errors import UnknownName
+from onebit._errors import OptionError, UnknownName
 from onebit.nn import BinaryLinear
 from onebit.optim import ShiftAdaMax, step_scale
 from onebit.training._optimizer import learning_rate, make_optimizer
@@ -63,3 +63,9 @@ def test_options_reach_the_optimizer():
 def test_unknown_option_suggests_the_near_miss():
     with pytest.raises(UnknownName, match=r"No option of optimizer 'adam' is called 'beta'. Did you mean 'betas'\?"):
         make_optimizer(model(), OptimizerOptions(options={"beta": 1}))
+
+
+@pytest.mark.parametrize("options", [{"betas": "foo"}, {"eps": -1.0}, {"fused": True, "foreach": True}])
+def test_a_value_that_the_optimizer_does_not_take_is_told(options):
+    with pytest.raises(OptionError, match=r"optimizer\.options is \{.*\}, which the optimizer 'adam' does not take: "):
+        make_optimizer(model(), OptimizerOptions(options=options))

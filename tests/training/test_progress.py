@@ -30,6 +30,11 @@ def test_live_progress_shows_the_run_and_the_epoch_with_loss_best_and_time_left(
         assert part in text, part
 
 
+def test_live_progress_says_first_what_a_log_says_first(recipe):
+    first = "corners: 3 epochs of 30 steps, going on at epoch 2, step 5; here; on bits"
+    assert shown(recipe, 1).splitlines()[0].rstrip() == first
+
+
 def test_live_progress_shows_a_loss_from_the_first_step_on(recipe):
     assert "loss 0.5000" in shown(recipe, 1)
 

@@ -122,6 +122,9 @@ def test_override_sets_typed_values_and_leaves_the_original(recipe):
         ("data.augment=flip", OptionError, r"data.augment is 'flip', of type str. Expected list"),
         ("data.preprocess=[gcn: -1]", OptionError, r"gcn: scale is -1"),
         ("batch_size=1", OptionError, r"batch norm needs a variance"),
+        ("seed=-1", OptionError, r"seed is -1. Expected 0 to 2\*\*40 - 1"),
+        ("seed=99999999999999999999", OptionError, r"Expected 0 to 2\*\*40 - 1"),
+        ("data.workers=-1", OptionError, r"data.workers is -1. Expected 0 or more"),
     ],
 )
 def test_wrong_overrides_are_refused(recipe, change, error, message):

@@ -205,6 +205,13 @@ def test_a_new_run_is_refused_where_one_is_or_leaves_nothing_of_it(tmp_path, rec
     assert {file.name for file in tmp_path.iterdir()} == {"recipe.yaml", "checkpoint.pt", "tensorboard"}
 
 
+def test_a_run_that_stopped_before_it_saved_anything_is_not_in_the_way(tmp_path, recipe, data):
+    with pytest.raises(OptionError, match="batch_size is 9000, but only 210 pictures"):
+        train(recipe.override("batch_size=9000"), tmp_path, data=data)
+    train(recipe.override("epochs=1"), tmp_path, data=data)
+    assert (tmp_path / "model.safetensors").is_file()
+
+
 def test_an_output_folder_that_cannot_be_made_is_said_before_training(tmp_path, recipe, data):
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="cannot be written"):

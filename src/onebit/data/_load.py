@@ -76,8 +76,9 @@ def load_collection(
             reason = f"could not be downloaded ({str(error).rstrip('.')})"
     if collection.sample is None:
         wanted = " and ".join(file.name for file in collection.splits[split])
+        looked = ", ".join(dict.fromkeys(search.looked))
         raise DataError(
-            f"{collection.name} ({split}) was not found: searched {', '.join(search.looked)}; {failure.rstrip('.')}. "
+            f"{collection.name} ({split}) was not found: searched {looked}; {failure.rstrip('.')}. "
             f"Put {wanted} (packed or unpacked) into one of these folders, or pass root= or set ONEBIT_DATA to the "
             "folder that holds them."
         )

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 
 from onebit._errors import DataError, OptionError
-from onebit.data._catalog import FOLDERS, find_folders, find_root
+from onebit._registry import unknown_name
+from onebit.data._catalog import FOLDERS, find_folders, find_root, names
+from onebit.data._collection import COLLECTIONS
 from onebit.data._download import Progress
 from onebit.data._folder import folder
 from onebit.data._load import load
@@ -48,4 +50,6 @@ def open_set(
         return folder(found, size or known.side, split, keep=known.keep, workers=workers, name=name)
     if size is not None:
         raise OptionError(f"{name}: size is {size}, but its pictures are in memory as published. Leave size out.")
+    if name not in COLLECTIONS:
+        raise unknown_name("data set", name, [*names(), "folder"])
     return load(name, root, split, progress=progress)

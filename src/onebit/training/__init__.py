@@ -13,6 +13,7 @@ from onebit.training._compare import read_run as read_run
 from onebit.training._confusion import confusion as confusion
 from onebit.training._evaluate import accuracy as accuracy
 from onebit.training._evaluate import recalibrate_batch_norm as recalibrate_batch_norm
+from onebit.training._network import make_network as make_network
 from onebit.training._progress import LineProgress as LineProgress
 from onebit.training._progress import LiveProgress as LiveProgress
 from onebit.training._recipe import Recipe as Recipe

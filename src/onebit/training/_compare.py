@@ -86,6 +86,6 @@ def draw_comparison(runs: Sequence[Run], path: Path) -> None:
     for axes in (error, loss):
         log_scale(axes)
         axes.grid(alpha=0.3)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     error.legend()
     write_atomic(path, lambda file: figure.savefig(file, format="png", dpi=110))

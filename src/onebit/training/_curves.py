@@ -4,20 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from onebit.training._atomic import write_atomic
 from onebit.training._callback import Epoch
 from onebit.training._recipe import Recipe
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 MARKERS_UP_TO = 60  # epochs; more are a line
 
 
 def draw_curves(history: Sequence[Epoch], recipe: Recipe, path: Path) -> None:
-    """Loss, validation error, learning rate, speed, and flip ratio and saturation of each layer.
+    """Write the picture of the epochs as a PNG; raises OutputError if it cannot be written."""
+    figure = curves(history, recipe)
+    write_atomic(path, lambda file: figure.savefig(file, format="png", dpi=110))
 
-    Raises OutputError if the picture cannot be written.
-    """
+
+def curves(history: Sequence[Epoch], recipe: Recipe) -> Figure:
+    """Loss, validation error, learning rate, speed, and flip ratio and saturation of each layer."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -34,7 +40,7 @@ def draw_curves(history: Sequence[Epoch], recipe: Recipe, path: Path) -> None:
     _plot(saturation, "latent weights at the clip, %", history, _by_layer([one.weight_saturation for one in history]))
     _plot(speed, "training, images/s", history, {"": [one.images_per_second for one in history]})
     figure.suptitle(f"{recipe.name}: {recipe.description}")
-    write_atomic(path, lambda file: figure.savefig(file, format="png", dpi=110))
+    return figure
 
 
 def _plot(
@@ -52,7 +58,7 @@ def _plot(
         axes.set_ylim(bottom=0)
     axes.set(xlabel="epoch", title=title)
     axes.grid(alpha=0.3)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     if set(curves) - {""}:
         axes.legend(fontsize="small")
     elif not curves:

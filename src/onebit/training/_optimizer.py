@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from torch import nn, optim
 
+from onebit._errors import OptionError
 from onebit._registry import Registry, unknown_name
 from onebit.optim import ShiftAdaMax, latent_groups
 from onebit.training._recipe import OptimizerOptions
@@ -21,7 +22,7 @@ OPTIMIZERS.register("shift-adamax")(ShiftAdaMax)
 def make_optimizer(model: nn.Module, options: OptimizerOptions) -> optim.Optimizer:
     """The torch optimizer over the model's parameters, its update in one fused pass where it has one.
 
-    Raises UnknownName for an option that the optimizer does not have.
+    Raises UnknownName for an option that the optimizer does not have, OptionError for a value that it does not take.
     """
     kind = OPTIMIZERS[options.name]
     known = [name for name in inspect.signature(kind).parameters if name not in ("params", "lr")]
@@ -30,7 +31,12 @@ def make_optimizer(model: nn.Module, options: OptimizerOptions) -> optim.Optimiz
             raise unknown_name(f"option of optimizer {options.name!r}", name, known)
     groups = latent_groups(model, options.lr, scale=options.step_scale, norms=options.norm_scale)
     fused = {"fused": True} if "fused" in known and "foreach" not in options.options else {}
-    return kind(groups, lr=options.lr, **(fused | options.options))
+    try:
+        return kind(groups, lr=options.lr, **(fused | options.options))
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise OptionError(
+            f"optimizer.options is {options.options!r}, which the optimizer {options.name!r} does not take: {error}."
+        ) from error
 
 
 def learning_rate(options: OptimizerOptions, epoch: int, step: int, epochs: int, steps: int) -> float:

@@ -32,7 +32,8 @@ class LiveProgress(Callback):
         self._read, self._loss = 0, "loss -"
 
     def on_start(self, plan: Plan) -> None:
-        """Draw the bars, where a resumed run goes on."""
+        """Say what starts, as in a log, and draw the bars, where a resumed run goes on."""
+        self._console.print(first_line(plan), highlight=False, markup=False)
         self._epochs, self._steps = plan.recipe.epochs, plan.steps
         done = plan.epoch * plan.steps + plan.step
         self._run = self._bars.add_task("epoch", total=self._epochs * plan.steps, completed=done, at="", note="best -")
@@ -75,17 +76,21 @@ class LineProgress(Callback):
     def on_start(self, plan: Plan) -> None:
         """Say what starts, or goes on."""
         self._epochs = plan.recipe.epochs
-        at = f", going on at epoch {plan.epoch + 1}, step {plan.step}" if plan.epoch or plan.step else ""
-        if plan.epoch == self._epochs:
-            at = ", all done before"
-        print(
-            f"{plan.recipe.name}: {self._epochs} epochs of {plan.steps} steps{at}; {plan.source}; {plan.arithmetic}",
-            flush=True,
-        )
+        print(first_line(plan), flush=True)
 
     def on_epoch(self, epoch: Epoch) -> None:
         """The epoch in a line."""
         print(epoch_line(epoch, self._epochs), flush=True)
+
+
+def first_line(plan: Plan) -> str:
+    """What starts, or goes on: how much of it, on which pictures, with which arithmetic."""
+    epochs = plan.recipe.epochs
+    at = f", going on at epoch {plan.epoch + 1}, step {plan.step}" if plan.epoch or plan.step else ""
+    if plan.epoch == epochs:
+        at = ", all done before"
+    many = f"{epochs} epoch{'s' if epochs > 1 else ''} of {plan.steps} steps"
+    return f"{plan.recipe.name}: {many}{at}; {plan.source}; {plan.arithmetic}"
 
 
 def epoch_line(epoch: Epoch, epochs: int) -> str:

@@ -72,6 +72,7 @@ class DataOptions:
         _require(
             share, "data.validation", self.validation, "a share between 0 and 1, or a number of pictures from 2 on"
         )
+        _require(self.workers >= 0, "data.workers", self.workers, "0 or more")
         theirs = self.balanced != "authors" or (self.split, self.validation) == ("train+extra", 6000)
         _require(theirs, "data.balanced", self.balanced, "split: train+extra and validation: 6000 with it")
         data.augment(self.augment)
@@ -187,6 +188,7 @@ class Recipe:
         _require(rate.lr > 0, "optimizer.lr", rate.lr, "a positive number")
         _require(0 < rate.lr_end <= rate.lr, "optimizer.lr_end", rate.lr_end, f"more than 0, at most lr ({rate.lr})")
         _require(self.evaluation.batch_size >= 1, "evaluation.batch_size", self.evaluation.batch_size, "1 or more")
+        _require(0 <= self.seed < 2**40, "seed", self.seed, "0 to 2**40 - 1")
         _require(self.evaluation.recalibrate >= 0, "evaluation.recalibrate", self.evaluation.recalibrate, "0 or more")
 
     @staticmethod

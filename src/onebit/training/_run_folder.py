@@ -46,8 +46,12 @@ class RunFolder:
         self._last_is_damaged = False
 
     def start(self, recipe: Recipe, *, overwrite: bool) -> None:
-        """Create the folder for a new run; an earlier run in it is refused, or its files are removed."""
-        if self.recipe.exists() and not overwrite:
+        """Create the folder for a new run; an earlier run in it is refused, or its files are removed.
+
+        One that stopped before it saved anything (a wrong option, a killed first epoch) has nothing to lose or resume.
+        """
+        saved = any(file.exists() for file in (self.metrics, self.checkpoint, self.previous, self.model))
+        if self.recipe.exists() and saved and not overwrite:
             raise OptionError(
                 f"{self.path} holds a run already. Resume it, choose another folder, or overwrite it "
                 "(on the command line: --resume, --out DIR, --overwrite)."
