@@ -101,3 +101,33 @@ def test_the_commands_options_and_trackers_of_the_page_on_training_exist():
     assert set(re.findall(r"^\| `(\w+)` \| (?:in|where|locally)", TRAINING, re.MULTILINE)) == set(TRACKERS)
     for option in re.findall(r"`((?:arithmetic\.|accumulate)[^`]*: [^`]*)`", TRAINING):
         Recipe.load("mnist-demo").override(option.replace(": ", "="))
+
+
+ROOT = Path(__file__).parents[1]
+
+
+def rows_of(page: str, heading: str) -> list[list[str]]:
+    """The cells of the table that begins with this heading."""
+    table = page.split(f"\n| {heading} |", 1)[1].split("\n\n", 1)[0]
+    return [[cell.strip() for cell in row.strip("|").split("|")] for row in table.splitlines()[2:]]
+
+
+def test_the_page_on_kernels_has_every_instruction_set_and_the_constants_of_the_model():
+    page = (ROOT / "docs" / "kernels.md").read_text()
+    kernels = re.findall(r"^OB_\w+\((\w+), (\w+),", (ROOT / "native/src/kernels.def").read_text(), re.MULTILINE)
+    assert {row[0].strip("`") for row in rows_of(page, "instruction set")} == {isa for _, isa in kernels}
+    said = {name: [cell.split(" (")[0] for cell in cells[:3]] for name, *cells in rows_of(page, "| mac_per_ns")}
+    costs = re.findall(r"^OB_COST\((.*)\)", (ROOT / "native/src/cost.def").read_text(), re.MULTILINE)
+    for isa, cpu, rate, _, rows, channels, _, block, _ in (row.split(", ") for row in costs):
+        row = said.get(f"`{isa}`" if cpu == "0" or isa == "amx" else f"`{isa}` beside AMX")
+        if row is not None:  # else it stands in brackets
+            assert row == [rate, f"{2 ** int(rows)} x {2 ** int(channels)}", block]
+    assert {re.sub("`| beside AMX", "", name) for name in said} == {row.split(", ")[0] for row in costs}
+
+
+def test_the_page_on_the_file_names_every_operator():
+    from onebit.export._operators import OPERATORS
+
+    table = (ROOT / "docs" / "format.md").read_text().split("## Operators")[1].split("\n## ")[0]
+    named = set(re.findall(r"`([A-Z]\w+)`", table))
+    assert {operator.onnx_name for operator in OPERATORS if not operator.has_steps} <= named

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from onebit.cli import main
+from onebit.cli import _doctor, main
 
 
 def error_of(capsys, *argv):
@@ -82,6 +82,16 @@ def test_an_output_below_a_file_is_one_paragraph(capsys, tmp_path, root):
     (tmp_path / "file").write_text("in the way")
     text = error_of(capsys, "train", "mnist-demo", "--out", str(tmp_path / "file" / "run"), "--root", str(root))
     assert str(tmp_path / "file") in text
+
+
+@pytest.mark.parametrize(("said", "printed"), [("", "onebit: interrupted"), ("Stopped.", "onebit: Stopped.")])
+def test_an_interruption_is_no_error_and_has_an_exit_code_of_its_own(capsys, monkeypatch, said, printed):
+    def interrupted(args):
+        raise KeyboardInterrupt(said)
+
+    monkeypatch.setattr(_doctor, "run", interrupted)
+    assert main(["doctor"]) == 130
+    assert capsys.readouterr().err == f"{printed}\n"
 
 
 def test_an_absent_forced_instruction_set_is_one_paragraph():

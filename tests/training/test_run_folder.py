@@ -5,6 +5,7 @@ from safetensors.torch import save_file
 from onebit import models
 from onebit._errors import FormatError
 from onebit.training import load_run
+from onebit.training._checked import load_state
 from onebit.training._run_folder import RunFolder
 
 
@@ -47,6 +48,19 @@ def test_truncated_weights_are_refused(run, keep):
     folder.model.write_bytes(folder.model.read_bytes()[:keep])
     with pytest.raises(FormatError, match=r"model\.safetensors: is damaged"):
         load_run(folder.path)
+
+
+def test_a_damaged_checkpoint_does_not_take_the_place_of_the_one_before_it(run, recipe):
+    folder, _ = run
+    for epoch in (1, 2):
+        folder.save_checkpoint({"epoch": epoch, "step": 0})
+    folder.checkpoint.write_bytes(b"damage")
+    with pytest.warns(RuntimeWarning, match=r"Going on from the one before it, checkpoint\.previous\.pt \(epoch 2"):
+        assert folder.read_checkpoint(recipe)["epoch"] == 1
+    folder.save_checkpoint({"epoch": 3, "step": 0})
+    assert [load_state(file)["epoch"] for file in (folder.checkpoint, folder.previous)] == [3, 1]
+    folder.save_checkpoint({"epoch": 4, "step": 0})
+    assert [load_state(file)["epoch"] for file in (folder.checkpoint, folder.previous)] == [4, 3]
 
 
 def test_weights_of_another_network_are_refused(run):
