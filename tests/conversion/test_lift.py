@@ -158,6 +158,19 @@ def test_what_has_no_form_on_maps_is_squeezed_first(captured: Any) -> None:
     assert torch.allclose(module(SEQUENCES), net(SEQUENCES), rtol=1e-5)
 
 
+@pytest.mark.parametrize("transposed", [False, True])
+def test_every_argument_of_a_convolution_of_sequences_gets_its_row(captured: Any, transposed: bool) -> None:
+    """Those of a transposed one too, whose output is padded."""
+    weight = torch.randn(3, 3, 3, generator=torch.Generator().manual_seed(3))
+
+    def net(x: Tensor) -> Tensor:
+        return torch.convolution(x.float(), weight, None, [3], [1], [2], transposed, [2 * transposed], 1)
+
+    module = captured(net, SEQUENCES)
+    assert module(SEQUENCES).shape == net(SEQUENCES).shape
+    assert torch.allclose(module(SEQUENCES), net(SEQUENCES), rtol=1e-5, atol=1e-3)
+
+
 def test_constants_of_any_shape_get_their_row(captured: Any) -> None:
     generator = torch.Generator().manual_seed(3)
     weight, table = torch.randn(4, 3, 3, generator=generator), torch.randn(4, 14, generator=generator)
