@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, fx, nn
@@ -14,9 +14,12 @@ from onebit.export._nodes import attributes, buffer, label, note, source
 from onebit.export._operators import BY_TARGET, Operator
 from onebit.export._spec import InputSpec
 from onebit.export._trace import Value, trace
-from onebit.runtime._isa import isa_for
+from onebit.runtime._isa import cuda_kernels, gpu_of, isa_for
 from onebit.runtime._joined import Joined
 from onebit.runtime._table import one_call, render
+
+if TYPE_CHECKING:
+    from onebit.ops.cuda import Device
 
 _FLOAT_LAYERS = ("aten.linear.default", "aten.conv2d.default")
 
@@ -28,7 +31,7 @@ class LayerInfo:
     name: where it was in the original network. operator: "dense_bits", ... or "linear" or "conv2d" if it stayed float.
     n, k: output channels and terms of each dot product (0 where there is none).
     bits_in, bits_out: "u8", "s8", "1", "i32", "f32", "f32+1".
-    kernel: instruction set that would run it now, "torch" if float.
+    kernel: instruction set that would run it now, on a GPU "cuda" and its kernels, "torch" if float.
     macs: multiply-accumulates per example. weight_bytes: memory that the weights take here.
     note: how exact it is, or why it stayed float.
     """
@@ -102,24 +105,33 @@ class PackedModel(nn.Module):
             and not torch._C._len_torch_dispatch_stack()
         )
 
-    def layers(self, batch: int = 1) -> list[LayerInfo]:
-        """What each layer is, in the order they run; kernels are those that `batch` examples would run now."""
-        return [self._layer(node, batch) for node in self.graph_module.graph.nodes if _is_layer(node)]
+    def layers(self, batch: int = 1, device: torch.device | str | Device | None = None) -> list[LayerInfo]:
+        """What each layer is, in the order they run; kernels are those that `batch` examples would run now.
 
-    def explain(self, batch: int = 1) -> str:
-        """The layers as a table of text, one line each, with the totals below, and what runs in one call."""
-        return "\n".join([render(self.layers(batch)), *map(one_call, self.chains())])
+        device: where, if not where the model is; onebit.ops.cuda.Device((9, 0), 132) names a GPU that is not here.
+        """
+        gpu = gpu_of(self._device if device is None else device)
+        return [self._layer(node, batch, gpu) for node in self.graph_module.graph.nodes if _is_layer(node)]
+
+    def explain(self, batch: int = 1, device: torch.device | str | Device | None = None) -> str:
+        """The layers as a table of text, one line each, with the totals below, and what runs in one call on the CPU.
+
+        batch and device: as `layers` has them.
+        """
+        calls = self.chains() if gpu_of(self._device if device is None else device) is None else []
+        return "\n".join([render(self.layers(batch, device)), *map(one_call, calls)])
 
     def kernels(self, batch: int = 1) -> dict[str, str]:
-        """Instruction set that `batch` examples would run now, for each native operator: {"dense": "avx2", ...}.
+        """What would run `batch` examples now, where the model is, for each native operator: {"dense": "avx2", ...}.
 
         Where the shapes of its layers ask for different ones: "amx and avx512vpopcnt".
         """
+        gpu = gpu_of(self._device)
         found: dict[str, dict[str, None]] = {}
         for node in self.graph_module.graph.nodes:
             operator = BY_TARGET.get(str(node.target))
             if operator is not None:
-                found.setdefault(operator.row, {})[self._isa(node, operator, batch)] = None
+                found.setdefault(operator.row, {})[self._kernel(node, operator, batch, gpu)] = None
         return {row: " and ".join(found[row]) for row in sorted(found)}
 
     def save(self, path: str | Path) -> None:
@@ -136,11 +148,18 @@ class PackedModel(nn.Module):
         result = next(source(node) for node in self.graph_module.graph.nodes if node.op == "output")
         return self.values[result.name].shape[-1] if self.values[result.name].shape else 1
 
-    def _isa(self, node: fx.Node, operator: Operator, batch: int) -> str:
-        given, result = self.values[source(node).name], self.values[node.name]
-        return isa_for(operator, attributes(node, operator), given, result, batch)
+    @property
+    def _device(self) -> torch.device:
+        return next((each.device for each in self.graph_module.buffers()), torch.device("cpu"))
 
-    def _layer(self, node: fx.Node, batch: int) -> LayerInfo:
+    def _kernel(self, node: fx.Node, operator: Operator, batch: int, gpu: Device | None) -> str:
+        given, result = self.values[source(node).name], self.values[node.name]
+        sizes = attributes(node, operator)
+        if gpu is not None:
+            return cuda_kernels(operator, sizes, given, result, batch, gpu)
+        return isa_for(operator, sizes, given, result, batch)
+
+    def _layer(self, node: fx.Node, batch: int, gpu: Device | None) -> LayerInfo:
         found = BY_TARGET.get(str(node.target))
         given = next(self.values[n.name] for n in node.all_input_nodes if n.name in self.values)  # not a constant
         result = self.values[node.name]
@@ -152,7 +171,7 @@ class PackedModel(nn.Module):
             k=k,
             bits_in=_kind(given),
             bits_out=_kind(result) + ("+1" if found and len(found.outputs) > 1 else ""),
-            kernel=self._isa(node, found, batch) if found else "torch",
+            kernel=self._kernel(node, found, batch, gpu) if found else "torch",
             macs=_places(node, result) * n * k,
             weight_bytes=weight_bytes,
             note=note(node),
