@@ -40,6 +40,19 @@ def test_every_kind_of_picture_gives_its_pixels(picture) -> None:
     assert np.array_equal(found.permute(1, 2, 0).numpy(), NOISE)
 
 
+@pytest.mark.parametrize("file", ["deep.png", "deep.tif"])
+def test_grey_pictures_of_16_bits_are_read_by_their_upper_8(tmp_path, file) -> None:
+    grey = NOISE[:, :, 0]
+    Image.fromarray(grey.astype(np.uint16) * 256 + 7).save(tmp_path / file)
+    found = pixels(open_file(str(tmp_path / file)))
+    assert all(np.array_equal(channel.numpy(), grey) for channel in found)
+
+
+def test_a_grey_picture_of_more_than_16_bits_is_refused() -> None:
+    with pytest.raises(FormatError, match="a picture of numbers from -5 to 70000; expected 8 or 16 bits"):
+        pixels(Image.fromarray(np.array([[-5, 70_000]], np.int32)))
+
+
 @pytest.mark.parametrize("picture", [NOISE[:, :, 0], Image.fromarray(NOISE[:, :, 0]), torch.from_numpy(NOISE[:, :, 0])])
 def test_grey_pictures_have_one_channel_or_three_equal_ones(picture) -> None:
     assert channels_of(picture) == 1

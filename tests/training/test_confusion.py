@@ -41,3 +41,8 @@ def test_the_picture_is_a_png(tmp_path, count):
     matrix = torch.eye(count, dtype=torch.int64) * 9 + 1
     draw_confusion(matrix, [f"class {n}" for n in range(count)], "a run", tmp_path / "confusion.png")
     assert (tmp_path / "confusion.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_class_named_in_signs_that_the_font_lacks_is_no_warning(tmp_path):
+    draw_confusion(torch.eye(2, dtype=torch.int64), ["\N{PEAR}", "b"], "a run", tmp_path / "confusion.png")
+    assert (tmp_path / "confusion.png").read_bytes().startswith(b"\x89PNG")

@@ -88,7 +88,7 @@ def to_pixels(
         if size is None:
             return _with_channels(pixels, channels)
         picture = _pillow().fromarray(pixels.permute(1, 2, 0).squeeze(2).numpy())
-    image: Image.Image = picture.convert(MODES[channels])
+    image: Image.Image = _eight_bits(picture).convert(MODES[channels])
     if size is not None:
         if crop is not None and generator is not None:
             box = crop.box(image.width, image.height, generator)
@@ -140,6 +140,17 @@ def _from_array(picture: np.ndarray[Any, Any] | Tensor) -> Tensor:
     if not ((pixels * 255 - whole).abs() < 1e-2).all() or whole.min() < 0 or whole.max() > 255:
         raise FormatError("an array that is not of pixels / 255, so it was normalised; leave that to `preprocess`")
     return whole.to(torch.uint8)
+
+
+def _eight_bits(picture: Image.Image) -> Image.Image:
+    """A grey picture of 16 bits by its upper 8; others as they are. Pillow's conversion makes all above 255 white."""
+    if not picture.mode.startswith("I"):  # "I;16" and its byte orders; "I" too, as 16 bits in earlier versions
+        return picture
+    numbers = np.array(picture)
+    if numbers.min() < 0 or numbers.max() > 65535:
+        raise FormatError(f"a picture of numbers from {numbers.min()} to {numbers.max()}; expected 8 or 16 bits")
+    upper: Image.Image = _pillow().fromarray((numbers // 256).astype(np.uint8))
+    return upper
 
 
 def _with_channels(pixels: Tensor, channels: int) -> Tensor:

@@ -109,7 +109,10 @@ def _split_folder(root: Path, split: str) -> Path:
     if train != test:
         alone = sorted(set(train) ^ set(test))
         shown = ", ".join(alone[:3])
-        raise DataError(f"{root}: {len(alone)} classes are in train or in {found['test'].name} alone, such as {shown}.")
+        raise DataError(
+            f"{root}: only one of train and {found['test'].name} has these folders of classes: {shown} "
+            f"({len(alone)} in all). Expected a folder for each class in both."
+        )
     return found[split]
 
 

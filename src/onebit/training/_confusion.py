@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -65,7 +66,9 @@ def draw_confusion(matrix: Tensor, classes: Sequence[str], title: str, path: Pat
         for i, j in torch.nonzero(matrix).tolist():
             colour = "white" if share[i, j] > 20 else "black"
             axes.text(j, i, f"{share[i, j]:.1f}", ha="center", va="center", color=colour, fontsize="x-small")
-    write_atomic(path, lambda file: figure.savefig(file, format="png", dpi=110))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph")  # a name in signs that the font lacks is drawn as boxes
+        write_atomic(path, lambda file: figure.savefig(file, format="png", dpi=110))
 
 
 def _name(classes: Sequence[str], label: int) -> str:
