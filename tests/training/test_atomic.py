@@ -58,3 +58,14 @@ def test_a_folder_under_a_file_cannot_be_made(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match=r"run: cannot be written \(Not a directory\)"):
         make_folder(tmp_path / "file" / "run")
+
+
+def test_what_the_disk_said_is_told_also_where_torch_hides_it(tmp_path):
+    def write(file):
+        try:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        finally:
+            raise RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 704 vs 598")
+
+    with pytest.raises(OutputError, match=r"x: cannot be written \(No space left on device\)\. Free some space"):
+        write_atomic(tmp_path / "x", write)

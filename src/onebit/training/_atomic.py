@@ -59,5 +59,8 @@ def _keep(path: Path, kept: Path) -> None:
 
 
 def _refused(path: Path, error: Exception) -> OutputError:
-    reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, OSError):
+        cause = cause.__context__  # torch.save's own words hide what the disk said
+    reason = getattr(cause, "strerror", None) or str(error).splitlines()[0]
     return OutputError(f"{path}: cannot be written ({reason}). Free some space, or choose another output folder.")
