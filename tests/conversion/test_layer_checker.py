@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from onebit.conversion import convert, verify
 from onebit.conversion._layer_checker import terms
+from onebit.nn import BinaryLinear, Pixels
 
 GENERATOR = torch.Generator().manual_seed(0)
 
@@ -65,6 +66,21 @@ def test_a_damaged_layer_is_found(damage: str) -> None:
     wrong = [layer.operator for layer in report.layers if not layer.ok]
     # A pool belongs to the layer in front of it; scores without a batch norm are seen in the winners only.
     assert wrong == {"max_pool2d": ["conv2d_u8_bits"], "dense_float": []}.get(damage, [damage])
+
+
+@pytest.mark.parametrize(("off", "ok"), [(0.0, True), (1e-3, False)])
+def test_floats_behind_steps_may_be_off_by_rounding_alone(off: float, ok: bool) -> None:
+    """off: what one channel's bias is moved by, as a share of the largest float."""
+    torch.manual_seed(0)
+    body = [BinaryLinear(192, 12, bias=False), nn.BatchNorm1d(12), nn.PReLU(12), nn.Linear(12, 5)]
+    net = nn.Sequential(Pixels(), nn.Flatten(), *body).eval()
+    packed = convert(net, X[:3])
+    (node,) = [n for n in packed.graph_module.graph.nodes if str(n.target) == "onebit.dense_u8_fused.default"]
+    bias = dict(packed.named_buffers())[f"graph_module.{node.args[5].target}"]
+    bias[3] += off * float(net[:-1](X).detach().abs().max())
+    (layer,) = verify(net, packed, X).layers
+    assert layer.ok is ok
+    assert layer.bits_unequal == (0 if ok else len(X))
 
 
 def test_terms_are_those_of_a_group() -> None:
