@@ -4,6 +4,7 @@ from torch import nn as torch_nn
 
 from onebit._errors import NativeError
 from onebit.nn import BinaryConv2d, BinaryLinear
+from onebit.ops import native
 from onebit.training import _arithmetic, train
 from onebit.training._arithmetic import set_arithmetic
 from onebit.training._recipe import ArithmeticOptions
@@ -26,16 +27,26 @@ def test_it_says_what_runs():
     said = set_arithmetic(model, ArithmeticOptions(backward="bfloat16"), CPU)
     assert said == "forward on bits in 2 of 3 binary layers, their gradients in bfloat16"
     said = set_arithmetic(model, ArithmeticOptions(backward="int8"), CPU)
-    assert said.endswith("2 of 3 binary layers, their gradients in int8")
+    assert said.split(";")[0].endswith("2 of 3 binary layers, their gradients in int8")
     model.append(BinaryConv2d(8, 8, 3, groups=2, input_quantizer="sign"))
     said = set_arithmetic(model, ArithmeticOptions(backward="int8"), CPU)
-    assert said.endswith("3 of 4 binary layers, their gradients in int8 (2) and float32 (1)")
+    assert said.split(";")[0].endswith("3 of 4 binary layers, their gradients in int8 (2) and float32 (1)")
     model = network()
     set_arithmetic(model, ArithmeticOptions(backward="bfloat16"), CPU)
     assert [layer.bits_backward for layer in model if hasattr(layer, "bits_backward")] == [None, *[torch.bfloat16] * 2]
     assert model[1].weight.is_contiguous(memory_format=torch.channels_last)
     assert "as the recipe says" in set_arithmetic(model, ArithmeticOptions(forward="float"), CPU)
     assert "floats, on meta" in set_arithmetic(model, ArithmeticOptions(), torch.device("meta"))
+
+
+@pytest.mark.parametrize("isa", native.available_isas("gradient_x"))
+def test_int8_where_no_instruction_multiplies_bytes_is_said_to_be_slow(isa):
+    with native.force(isa):
+        said = set_arithmetic(network(), ArithmeticOptions(backward="int8"), CPU)
+        others = set_arithmetic(network(), ArithmeticOptions(backward="bfloat16"), CPU)
+    assert (f"int8 is SLOW here: no AVX-512 VNNI, kernels of {isa};" in said) == (isa != "avx512vpopcnt")
+    assert "SLOW" not in others
+    assert "\n" not in said
 
 
 def test_a_network_without_two_signs_is_said_to_stay_on_floats():

@@ -135,6 +135,36 @@ def test_a_run_with_augmentation_and_preprocessing_resumes_bit_for_bit(tmp_path,
     assert_same(final_state(tmp_path / "whole"), final_state(tmp_path / "broken"))
 
 
+class Killed(BaseException):
+    """Ends a run as SIGKILL does: nothing is saved."""
+
+
+class KillAt(Callback):
+    def __init__(self, steps):
+        self.left, self.said = steps, ""
+
+    def on_start(self, plan):
+        self.said = plan.arithmetic
+
+    def on_step(self, loss):  # noqa: ARG002
+        self.left -= 1
+        if self.left == 0:
+            raise Killed
+
+
+@pytest.mark.parametrize("steps", [3, 14])
+def test_a_killed_run_with_gradients_in_int8_ends_as_an_uninterrupted_one(tmp_path, recipe, data, steps):
+    recipe = recipe.override("model.options.dropout=[0, 0]", "arithmetic.forward=bits", "arithmetic.backward=int8")
+    train(recipe, tmp_path / "whole", data=data)
+    kill = KillAt(steps)
+    with pytest.raises(Killed):
+        train(recipe, tmp_path / "broken", data=data, callbacks=[kill])
+    assert "int8" in kill.said
+    first_epoch = steps < 10  # nothing to go on from: the run begins anew
+    train(recipe, tmp_path / "broken", data=data, resume=not first_epoch, overwrite=first_epoch)
+    assert_same(final_state(tmp_path / "whole"), final_state(tmp_path / "broken"))
+
+
 def test_augmentation_changes_the_run(tmp_path, recipe, data):
     train(recipe, tmp_path / "plain", data=data)
     train(recipe.override("data.augment=[crop: 1]"), tmp_path / "cropped", data=data)

@@ -20,6 +20,7 @@ from onebit.bench._figure_text import short_layers as short_layers
 from onebit.bench._kinds import KINDS as KINDS
 from onebit.bench._kinds import Kind as Kind
 from onebit.bench._measure import measure as measure
+from onebit.bench._memory import give_back_memory as give_back_memory
 from onebit.bench._memory import keep_memory as keep_memory
 from onebit.bench._model import random_mlp as random_mlp
 from onebit.bench._peaks import Peak as Peak

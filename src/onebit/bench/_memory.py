@@ -19,3 +19,17 @@ def keep_memory() -> bool:
     except (OSError, AttributeError):
         return False
     return bool(mallopt(_MMAP_MAX, 0)) and bool(mallopt(_TRIM_THRESHOLD, _MOST))
+
+
+def give_back_memory() -> bool:
+    """Return the pages of all freed memory to the system, kept or not; False where the C library cannot.
+
+    Memory that is kept is reused only where it fits: what evaluation needed once, in larger batches, stays between what
+    the steps need. Called once in an epoch this bounds a training's memory by the most that it uses at one time.
+    """
+    try:
+        trim = ctypes.CDLL(None).malloc_trim
+    except (OSError, AttributeError):
+        return False
+    trim(0)
+    return True

@@ -47,6 +47,7 @@ def run(args: argparse.Namespace) -> int:
 
     from onebit import training
     from onebit.bench import keep_memory
+    from onebit.cli._give_back import GiveBack
     from onebit.cli._loading import with_bar
 
     if args.list:
@@ -70,6 +71,7 @@ def run(args: argparse.Namespace) -> int:
             resume=args.resume,
             overwrite=args.overwrite,
             quiet=args.quiet,
+            callbacks=[GiveBack()],
             trackers=args.track,
         )
     except KeyboardInterrupt as stop:

@@ -42,6 +42,14 @@ def use_bits(model: nn.Module, backward: torch.dtype | None = torch.float32) -> 
     return chosen
 
 
+def bytes_are_fast() -> tuple[bool, str]:
+    """Whether a backward pass in int8 has a processor that multiplies bytes, and the name of its kernels."""
+    from onebit.ops import native
+
+    isa = native.active("gradient_x")
+    return isa == "avx512vpopcnt", isa
+
+
 def _backward_of(layer: BinaryLayer, backward: torch.dtype | None) -> torch.dtype | None:
     grouped = getattr(layer, "groups", 1) > 1
     return torch.float32 if grouped and backward == torch.int8 else backward

@@ -9,6 +9,7 @@ from torch import nn
 
 from onebit._errors import NativeError
 from onebit.nn import BinaryConv2d, binary_layers, use_bits
+from onebit.nn._use_bits import bytes_are_fast
 from onebit.training._recipe import ArithmeticOptions
 
 
@@ -35,7 +36,19 @@ def set_arithmetic(model: nn.Module, options: ArithmeticOptions, device: torch.d
         return f"forward on floats: {str(error).split(';')[0]}"
     if not chosen:
         return f"forward and backward on floats: none of {count} binary layers stands between two signs"
-    return f"forward on bits in {len(chosen)} of {count} binary layers, their gradients in {_gradients(model)}"
+    gradients = _gradients(model)
+    said = f"forward on bits in {len(chosen)} of {count} binary layers, their gradients in {gradients}"
+    return said + (_slowness() if "int8" in gradients else "")
+
+
+def _slowness() -> str:
+    """What int8 costs on a processor that has no instruction for it; "" elsewhere."""
+    fast, isa = bytes_are_fast()
+    return (
+        ""
+        if fast
+        else f"; int8 is SLOW here: no AVX-512 VNNI, kernels of {isa}; arithmetic.backward=float32 may be faster"
+    )
 
 
 def _gradients(model: nn.Module) -> str:
