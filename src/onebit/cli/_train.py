@@ -46,7 +46,6 @@ def run(args: argparse.Namespace) -> int:
     from accelerate import PartialState
 
     from onebit import training
-    from onebit.bench import keep_memory
     from onebit.cli._give_back import GiveBack
     from onebit.cli._loading import with_bar
 
@@ -56,7 +55,6 @@ def run(args: argparse.Namespace) -> int:
         return 0
     if args.recipe is None:
         raise OptionError("onebit train needs a recipe. `onebit train --list` shows them.")
-    keep_memory()  # a step takes and frees the same large tensors every time
     recipe = training.Recipe.load(args.recipe)
     if args.twin:
         recipe = recipe.twin()
