@@ -154,6 +154,10 @@ bool build_fence(Instruction &i) {
 
 bool build_hopper(Instruction &i) {
     const std::string &name = i.parts[0];
+    if (name == "trap") {
+        i.alone = [](Thread &) -> Step { throw Failure("trap"); };
+        return true;
+    }
     if (name == "wgmma") return build_warpgroup(i);
     if (name == "mbarrier") return build_barrier(i);
     if (name == "fence") return build_fence(i);

@@ -91,6 +91,7 @@ struct Warp {
     std::vector<u32> groups;     /* products committed, by the number issued then */
     u32 issued = 0, done = 0;
     std::vector<std::vector<u32>> accumulators; /* registers of each product */
+    std::vector<Clock> issues;                  /* what the warp knew to be over when it issued each */
     const Instruction &instruction() const { return lanes[0]->instruction(); }
 };
 

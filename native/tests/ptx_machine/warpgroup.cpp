@@ -1,5 +1,6 @@
 /* warpgroup.cpp: wgmma. A product is computed when its warp waits for it, and until then its registers may not be
- * touched; its operands are read then, so a stage that was given back too early shows. */
+ * touched; its operands are read then, so a stage that was given back too early shows. They must have been there when
+ * it was issued: what its warp learns later does not order them. */
 #include "hopper.hpp"
 
 namespace ptx {
@@ -33,15 +34,14 @@ void check_descriptor(u64 descriptor) {
         throw Failure("a descriptor's rows do not begin at a multiple of eight rows");
 }
 /* This warp's 16 of the 64 rows. */
-void compute(Warp &warp, const Product &p, const std::vector<u32> &registers) {
+void compute(Warp &warp, const Product &p, const std::vector<u32> &registers, const Clock &clock) {
     Block &block = *warp.block;
-    Thread &first = *warp.lanes[0];
     u32 who = block.cluster->products_of(warp);
-    Touch me = {who, first.clock[who]};
+    Touch me = {who, warp.lanes[0]->clock[who] + 1}; /* what those know who know of the wait */
     u8 a[16][32];
     std::vector<u8> b(p.columns * 32);
-    for (u32 row = 0; row < 16; ++row) read_row(block, p.a, warp.number % 4 * 16 + row, a[row], first.clock, me);
-    for (u32 row = 0; row < p.columns; ++row) read_row(block, p.b, row, &b[row * 32], first.clock, me);
+    for (u32 row = 0; row < 16; ++row) read_row(block, p.a, warp.number % 4 * 16 + row, a[row], clock, me);
+    for (u32 row = 0; row < p.columns; ++row) read_row(block, p.b, row, &b[row * 32], clock, me);
     bool bits = p.opcode.find(".b1.b1.and.popc") != std::string::npos,
          is_u8 = p.opcode.find(".u8.s8") != std::string::npos;
     for (Thread *lane : warp.lanes)
@@ -84,7 +84,7 @@ void issue(Warp &warp, u32 columns) {
                 throw Failure("an accumulator was used after the last wgmma.fence");
             mark |= 2;
         }
-    warp.accumulators.push_back(registers);
+    warp.accumulators.push_back(registers), warp.issues.push_back(warp.lanes[0]->clock);
 }
 void wait(Warp &warp, u64 pending) {
     size_t groups = warp.groups.size();
@@ -92,7 +92,8 @@ void wait(Warp &warp, u64 pending) {
     auto over = [&warp, target, first = warp.done] {
         auto &queue = warp.block->products[warp.number / 4];
         if (target > warp.done && queue[target - 1].issued < 4) return false; /* the other warps have to come */
-        for (; warp.done < target; ++warp.done) compute(warp, queue[warp.done], warp.accumulators[warp.done]);
+        for (; warp.done < target; ++warp.done)
+            compute(warp, queue[warp.done], warp.accumulators[warp.done], warp.issues[warp.done]);
         for (Thread *lane : warp.lanes)
             for (u32 i = first; i < target; ++i)
                 for (u32 each : warp.accumulators[i]) lane->marks[each] &= (u16)~2;

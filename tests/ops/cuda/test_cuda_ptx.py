@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import functools
 import operator
+import os
+import re
 from collections.abc import Callable
 from ctypes import c_uint32, c_void_p
 from typing import Any
@@ -204,3 +206,62 @@ def test_the_peak_kernel_multiplies_what_it_stored(ptx_gpu: Callable) -> None:
     thread, i = torch.arange(256)[:, None], torch.arange(128)
     mine = y[thread // 32 * 16 + thread % 32 // 4 + 8 * (i // 2 % 2), i // 4 * 8 + thread % 4 * 2 + i % 2]
     assert sink.tolist() == [functools.reduce(operator.xor, values) for values in mine.tolist()]
+
+
+# Everything that orders a Hopper kernel's threads, copies and products; each is deleted by itself, wherever it stands.
+ORDER = {
+    "wait at a barrier": r"again:\s*mbarrier\.try_wait[^;]*;\s*@!done bra again;",
+    "arrival": r"mbarrier\.arrive\.(?!expect)[^;]*;",
+    "expected bytes": r"mbarrier\.arrive\.expect_tx[^;]*;",
+    "fence of registers": r"wgmma\.fence[^;]*;",
+    "commit": r"wgmma\.commit_group[^;]*;",
+    "wait for products": r"wgmma\.wait_group[^;]*;",
+    "barrier of the block": r"bar\.sync[^;]*;",
+    "fence of barriers": r"fence\.mbarrier_init[^;]*;",
+    "fence of stores": r"fence\.proxy\.async[^;]*;",
+}
+HOPPER_KERNELS: dict[str, Callable[[], None]] = {
+    "dense": lambda: dense("128x64", "bits", (400, 70, 2048 + 8192)),
+    "conv2d": lambda: convolution("128x64", 2000, groups=2, images=7),  # a box of 112 places in a tile of 128
+}
+
+
+class Nth:
+    """Puts something in place of one match of a pattern, and counts all of them."""
+
+    def __init__(self, number: int, new: str) -> None:
+        self.number, self.new, self.seen = number, new, 0
+
+    def __call__(self, found: re.Match[str]) -> str:
+        self.seen += 1
+        return self.new if self.seen - 1 == self.number else found[0]
+
+
+@pytest.mark.skipif(os.environ.get("ONEBIT_EMULATED_CUDA") != "ptx", reason="minutes: make test-cuda-emulated runs it")
+@pytest.mark.parametrize("kernel", HOPPER_KERNELS)
+@pytest.mark.parametrize("what", ORDER)
+def test_every_deleted_wait_arrival_and_fence_is_reported(ptx_gpu: Callable, kernel: str, what: str) -> None:
+    """Of those that this size runs through: in a loop that the compiler has unrolled, not all of them."""
+
+    def report(number: int, new: str) -> tuple[str, int]:
+        """What is said against the kernel with this in the place of that instruction, and how many there are."""
+        edit = Nth(number, new)
+        ptx_gpu(HOPPER, 1, edits={ORDER[what]: edit})
+        said = ""
+        try:
+            HOPPER_KERNELS[kernel]()
+        except AssertionError as error:
+            said = str(error)
+        return said, edit.seen
+
+    number, sites, found = 0, 1, 0
+    while number < sites:
+        said, sites = report(number, ";")
+        assert WRONG not in said, f"{what} {number}: nothing but the numbers shows it"
+        found += bool(said)
+        # One fence in front of the first product is enough, where nothing else touches the sums.
+        if not said and sites and not (what == "fence of registers" and found):
+            said, _ = report(number, "trap;")
+            assert "trap" not in said, f"{what} {number} of {sites}: nobody misses it"
+        number += 1
+    assert found or not sites
