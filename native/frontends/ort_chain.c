@@ -61,6 +61,12 @@ static void read_call(reader *r, ob_step *s) {
         read_some(r, c->kernel, 2), read_some(r, c->stride, 2), read_some(r, c->padding, 4);
         read_some(r, c->dilation, 2), read_some(r, &c->groups, 1), read_some(r, &c->pad_value, 1);
         read_some(r, &c->multiplier, 1), read_some(r, &c->offset, 1);
+    } else if (s->op == OB_STEP_TRANSPOSE) {
+        s->call.transpose.rows = read_one(r), s->call.transpose.columns = read_one(r);
+        read_some(r, &s->call.transpose.type, 1);
+    } else if (s->op == OB_STEP_JOIN) {
+        s->call.join.rows = read_one(r), read_some(r, &s->call.join.count, 1);
+        read_some(r, s->call.join.bits, OB_JOIN_MOST), read_some(r, s->call.join.parts, OB_JOIN_MOST);
     } else {
         r->wrong = 1;
     }

@@ -29,8 +29,24 @@ enum {
     OB_STEP_CONV2D,
     OB_STEP_CONV2D_U8,
     OB_STEP_CONV2D_S8,
-    OB_STEP_MAX_POOL2D
+    OB_STEP_MAX_POOL2D,
+    OB_STEP_TRANSPOSE,
+    OB_STEP_JOIN
 };
+/* Two operators that only networks have; sizes are those of one example.
+ *   OB_STEP_TRANSPOSE   x (rows, columns), of any type and any other dims -> out (columns, rows): from channels first
+ * to channels last, rows is the channels and columns the places OB_STEP_JOIN        values parts[i] (rows, ceil(bits[i]
+ * / 64)) words -> out (rows, ceil(sum of bits / 64)) words: the bits of all parts behind each other; count is at least
+ * 2, and x is parts[0] */
+enum { OB_JOIN_MOST = 8 };
+typedef struct ob_transpose_call {
+    int64_t rows, columns;
+    int32_t type; /* of a value */
+} ob_transpose_call;
+typedef struct ob_join_call {
+    int64_t rows;
+    int32_t count, bits[OB_JOIN_MOST], parts[OB_JOIN_MOST];
+} ob_join_call;
 /* The constants of a step. For a pack, OB_ARRAY_FLOAT_THRESHOLD and _DIRECTION are those of its channels. */
 enum {
     OB_ARRAY_WEIGHTS,
@@ -56,6 +72,8 @@ typedef struct ob_step {
         ob_dense_call dense;
         ob_conv2d_call conv2d;
         ob_max_pool2d_call max_pool2d;
+        ob_transpose_call transpose;
+        ob_join_call join;
     } call;
     ob_epilogue epilogue;
 } ob_step;

@@ -20,6 +20,8 @@ void ob_network_let_go(ob_held_network *network);
 /* ob_network_run on a network that is held. */
 ob_status ob_network_run_held(ob_held_network *network, const ob_network_call *call);
 
+/* Bytes of an element of a value's type; 0 if there is no such type. */
+int64_t ob_type_bytes(int32_t type);
 /* Bytes of `value` for one example; -1 if it is no value. */
 int64_t ob_value_bytes(const ob_value *value);
 

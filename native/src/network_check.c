@@ -18,9 +18,13 @@ static const int64_t type_bytes[] = {
     [OB_TYPE_S8] = 1,  [OB_TYPE_S32] = 4, [OB_TYPE_WORDS] = 8,
 };
 
+int64_t ob_type_bytes(int32_t type) {
+    return type < OB_TYPE_F32 || type > OB_TYPE_WORDS ? 0 : type_bytes[type];
+}
+
 int64_t ob_value_bytes(const ob_value *v) {
-    if (v->type < OB_TYPE_F32 || v->type > OB_TYPE_WORDS || v->dims < 1 || v->dims > OB_VALUE_DIMS) return -1;
-    int64_t bytes = type_bytes[v->type];
+    int64_t bytes = ob_type_bytes(v->type);
+    if (!bytes || v->dims < 1 || v->dims > OB_VALUE_DIMS) return -1;
     for (int d = 0; d < v->dims; d++)
         if (v->sizes[d] < 1 || __builtin_mul_overflow(bytes, v->sizes[d], &bytes)) return -1;
     return bytes > INT64_MAX / 64 ? -1 : bytes;
@@ -96,6 +100,28 @@ static ob_status max_pool2d_ends(const ob_step *step, ends *e) {
     return OB_OK;
 }
 
+static ob_status transpose_ends(const ob_step *step, ends *e) {
+    const ob_transpose_call *c = &step->call.transpose;
+    if (!ob_type_bytes(c->type)) return OB_ERROR_TYPE;
+    if (c->rows < 1 || c->rows > INT32_MAX || c->columns < 1 || c->columns > INT32_MAX) return OB_ERROR_SIZE;
+    e->x = rows_of(c->type, c->rows, c->columns);
+    e->out = rows_of(c->type, c->columns, c->rows);
+    return OB_OK;
+}
+
+static ob_status join_ends(const ob_step *step, ends *e) {
+    const ob_join_call *c = &step->call.join;
+    int64_t total = 0;
+    if (c->count < 2 || c->count > OB_JOIN_MOST || c->rows < 1 || c->rows > INT32_MAX) return OB_ERROR_SIZE;
+    for (int32_t i = 0; i < c->count; i++) {
+        if (c->bits[i] < 1) return OB_ERROR_SIZE;
+        total += c->bits[i];
+    }
+    e->x = rows_of(OB_TYPE_WORDS, c->rows, words(c->bits[0]));
+    e->out = rows_of(OB_TYPE_WORDS, c->rows, words(total));
+    return total > INT32_MAX ? OB_ERROR_SIZE : step->x == c->parts[0] ? OB_OK : OB_ERROR_VALUE;
+}
+
 static ob_status find_ends(const ob_step *step, ends *e) {
     *e = (ends){.n = 0};
     const ob_epilogue *p = &step->epilogue;
@@ -115,6 +141,10 @@ static ob_status find_ends(const ob_step *step, ends *e) {
         return conv2d_ends(step, e);
     case OB_STEP_MAX_POOL2D:
         return max_pool2d_ends(step, e);
+    case OB_STEP_TRANSPOSE:
+        return transpose_ends(step, e);
+    case OB_STEP_JOIN:
+        return join_ends(step, e);
     default:
         return OB_ERROR_STEP;
     }
@@ -131,6 +161,7 @@ static int64_t array_bytes(const ob_step *step, int a, int64_t n) {
     const ob_epilogue *e = &step->epilogue;
     const ob_conv2d_call *c = &step->call.conv2d;
     if (step->op == OB_STEP_MAX_POOL2D) return a == OB_ARRAY_MINIMUM ? words(n) * 8 : 0;
+    if (step->op == OB_STEP_TRANSPOSE || step->op == OB_STEP_JOIN) return 0;
     if (step->op == OB_STEP_PACK) return a == OB_ARRAY_FLOAT_THRESHOLD ? n * 4 : a == OB_ARRAY_DIRECTION ? n : 0;
     const int floats = e->output == OB_OUTPUT_FLOAT || e->output == OB_OUTPUT_FLOAT_BITS;
     const int both = e->output == OB_OUTPUT_FLOAT_BITS, bits = e->output == OB_OUTPUT_BITS;
@@ -195,6 +226,11 @@ static ob_status check_step(const ob_network *net, const ob_step *step, char *th
     ob_status status = find_ends(step, &e);
     if (status || (status = check_arrays(net, step, e.n))) return status;
     if ((status = reads(net, there, step->x, &e.x))) return status;
+    for (int32_t i = 1; step->op == OB_STEP_JOIN && i < step->call.join.count; i++) {
+        const ob_join_call *c = &step->call.join;
+        const ob_value part = rows_of(OB_TYPE_WORDS, c->rows, words(c->bits[i]));
+        if ((status = reads(net, there, c->parts[i], &part))) return status;
+    }
     if (step->residual != -1) {
         if (e.out.type != OB_TYPE_F32) return OB_ERROR_OUTPUT;
         if ((status = reads(net, there, step->residual, &e.out))) return status;

@@ -56,8 +56,8 @@ static ob_status find_spans(ob_network_plan *p, const ob_network *net) {
         const ob_step *step = &net->steps[i];
         spans[step->out].first = spans[step->out].last = i;
         if (step->bits >= 0) spans[step->bits].first = spans[step->bits].last = i;
-        lives_at(&spans[step->x], i);
-        if (step->residual >= 0) lives_at(&spans[step->residual], i);
+        for (int r = 0; r < OB_STEP_READS; r++)
+            if (ob_step_read(step, r) >= 0) lives_at(&spans[ob_step_read(step, r)], i);
         ob_span *own = &spans[net->value_count + 2 * i];
         own[0] = (ob_span){.bytes = p->steps[i].table_bytes, .first = 0, .last = net->step_count};
         own[1] = (ob_span){.bytes = p->steps[i].copy_bytes, .first = i, .last = i};
@@ -114,8 +114,8 @@ static int is_end(const ob_network *net, int32_t value) {
 static void find_outer(ob_network_plan *p, const ob_network *net) {
     for (int32_t i = 0; i < net->step_count; i++) {
         const ob_step *s = &net->steps[i];
-        p->steps[i].outer =
-            is_end(net, s->x) || is_end(net, s->out) || is_end(net, s->bits) || is_end(net, s->residual);
+        p->steps[i].outer = is_end(net, s->out) || is_end(net, s->bits);
+        for (int r = 0; r < OB_STEP_READS; r++) p->steps[i].outer |= is_end(net, ob_step_read(s, r));
     }
 }
 

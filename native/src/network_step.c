@@ -1,6 +1,14 @@
 /* network_step.c: see network_step.h. */
 #include "network_step.h"
 
+#include "network.h"
+
+int32_t ob_step_read(const ob_step *step, int i) {
+    if (i == 0) return step->x;
+    if (step->op == OB_STEP_JOIN) return i < step->call.join.count ? step->call.join.parts[i] : -1;
+    return i == 1 ? step->residual : -1;
+}
+
 static const void *array(const ob_step *step, int a, const void *const *constants) {
     return step->arrays[a] < 0 ? NULL : constants[step->arrays[a]];
 }
@@ -87,9 +95,25 @@ static ob_status make_max_pool2d(const ob_step *step, int64_t batch, const void 
     return status;
 }
 
+static ob_status make_transpose(const ob_step *step, int64_t batch, ob_ready_step *r) {
+    const ob_transpose_call *c = &step->call.transpose;
+    ob_transpose_ready *ready = &r->of.transpose;
+    const ob_status status = ob_transpose_make_ready(c, ob_type_bytes(c->type), batch, OB_GRAIN_NETWORK, ready);
+    r->parts = (ob_stage){ob_transpose_task, ready, ready->tasks};
+    return status;
+}
+
+static ob_status make_join(const ob_step *step, int64_t batch, ob_ready_step *r) {
+    const ob_status status = ob_join_make_ready(&step->call.join, batch, OB_GRAIN_NETWORK, &r->of.join);
+    r->parts = (ob_stage){ob_join_task, &r->of.join, r->of.join.tasks};
+    return status;
+}
+
 ob_status ob_step_make_ready(const ob_step *step, int64_t batch, const void *const *constants,
                              const ob_executor *executor, ob_ready_step *r) {
     r->tables.count = r->copies.count = 0, r->table_bytes = r->copy_bytes = 0;
+    if (step->op == OB_STEP_TRANSPOSE) return make_transpose(step, batch, r);
+    if (step->op == OB_STEP_JOIN) return make_join(step, batch, r);
     return (step->op == OB_STEP_PACK         ? make_pack
             : step->op == OB_STEP_MAX_POOL2D ? make_max_pool2d
             : is_conv2d(step)                ? make_conv2d
@@ -105,11 +129,20 @@ void ob_step_bind_memory(const ob_step *step, ob_ready_step *r, unsigned char *t
     ob_conv2d_small_tables(&r->of.conv2d.prepared);
 }
 
+static void bind_join(const ob_step *step, ob_join_ready *r, void *out, unsigned char *const *values) {
+    for (int32_t i = 0; i < r->count; i++) r->parts[i] = values[step->call.join.parts[i]];
+    r->out = out;
+}
+
 void ob_step_bind(const ob_step *step, ob_ready_step *r, unsigned char *const *values) {
     const void *x = values[step->x];
     void *out = values[step->out], *bits = step->bits < 0 ? NULL : values[step->bits];
     const float *residual = step->residual < 0 ? NULL : (const float *)(const void *)values[step->residual];
-    if (step->op == OB_STEP_PACK)
+    if (step->op == OB_STEP_TRANSPOSE)
+        r->of.transpose.x = x, r->of.transpose.out = out;
+    else if (step->op == OB_STEP_JOIN)
+        bind_join(step, &r->of.join, out, values);
+    else if (step->op == OB_STEP_PACK)
         r->of.pack.job.x = x, r->of.pack.job.out = out;
     else if (step->op == OB_STEP_MAX_POOL2D)
         r->of.max_pool2d.job.x = x, r->of.max_pool2d.job.out = out;
@@ -129,6 +162,7 @@ static void note(ob_op op, const ob_choice *choice, const ob_float_steps *steps)
 }
 
 void ob_step_note(const ob_step *step, const ob_ready_step *r) {
+    if (step->op == OB_STEP_TRANSPOSE || step->op == OB_STEP_JOIN) return; /* no kernel of the table */
     const ob_dense_ready *dense = step->op == OB_STEP_DENSE_S8 ? &r->of.dense_s8.product : &r->of.dense;
     if (step->op == OB_STEP_PACK)
         note(OB_OP_pack, &r->of.pack.choice, NULL);

@@ -49,7 +49,35 @@ static inline ob_status run_conv2d(const random_network *r, const ob_step *s, in
     return status;
 }
 
+static inline ob_status run_transpose(const random_network *r, const ob_step *s, int64_t batch, void **values) {
+    const ob_transpose_call *c = &s->call.transpose;
+    const size_t bytes = (size_t)(bytes_of(&r->values[s->x]) / (c->rows * c->columns));
+    for (int64_t b = 0; b < batch; b++)
+        for (int64_t i = 0; i < c->rows; i++)
+            for (int64_t j = 0; j < c->columns; j++)
+                memcpy((char *)values[s->out] + (size_t)((b * c->columns + j) * c->rows + i) * bytes,
+                       (char *)values[s->x] + (size_t)((b * c->rows + i) * c->columns + j) * bytes, bytes);
+    return OB_OK;
+}
+
+/* Bit by bit. */
+static inline ob_status run_join(const random_network *r, const ob_step *s, int64_t batch, void **values) {
+    const ob_join_call *c = &s->call.join;
+    uint64_t *out = values[s->out];
+    const int64_t words = (r->bits[s->out] + 63) / 64;
+    memset(out, 0, (size_t)(batch * c->rows * words) * 8);
+    for (int64_t row = 0; row < batch * c->rows; row++, out += words)
+        for (int64_t p = 0, at = 0; p < c->count; at += c->bits[p++])
+            for (int64_t i = 0; i < c->bits[p]; i++) {
+                const uint64_t *x = (const uint64_t *)values[c->parts[p]] + row * ((c->bits[p] + 63) / 64);
+                out[(at + i) / 64] |= (x[i / 64] >> (i % 64) & 1) << ((at + i) % 64);
+            }
+    return OB_OK;
+}
+
 static inline ob_status run_step(const random_network *r, const ob_step *s, int64_t batch, void **values) {
+    if (s->op == OB_STEP_TRANSPOSE) return run_transpose(r, s, batch, values);
+    if (s->op == OB_STEP_JOIN) return run_join(r, s, batch, values);
     if (s->op == OB_STEP_PACK) {
         ob_pack_call c = s->call.pack;
         c.batch *= batch, c.x = values[s->x], c.out = values[s->out];

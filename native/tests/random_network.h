@@ -186,6 +186,32 @@ static inline void draw_pack(random_network *r, ob_step *s, uint64_t *seed) {
     s->out = new_value(r, OB_TYPE_WORDS, r->height[s->x], r->width[s->x], c);
 }
 
+/* (h, w, last) -> (last, h, w), for words and all. */
+static inline void draw_transpose(random_network *r, ob_step *s) {
+    const int32_t type = r->values[s->x].type;
+    const int64_t h = r->height[s->x], w = r->width[s->x], last = r->values[s->x].sizes[2];
+    s->op = OB_STEP_TRANSPOSE;
+    s->call.transpose = (ob_transpose_call){.rows = h * w, .columns = last, .type = type};
+    s->out = new_value(r, type, last, h, type == OB_TYPE_WORDS ? 64 * w : w);
+}
+
+/* The bits of x and of other maps of its size. */
+static inline void draw_join(random_network *r, ob_step *s, uint64_t *seed) {
+    ob_join_call *c = &s->call.join;
+    const int64_t h = r->height[s->x], w = r->width[s->x];
+    int64_t total = 0;
+    *c = (ob_join_call){.rows = h * w};
+    for (int32_t v = s->x; c->count < 2 + (int32_t)(draw(seed) % 4); v = v > 1 ? v - 1 : s->x) {
+        if (v != s->x &&
+            (total + r->bits[v] > 900 || r->values[v].type != OB_TYPE_WORDS || r->height[v] != h || r->width[v] != w))
+            continue;
+        c->parts[c->count] = v, c->bits[c->count++] = (int32_t)r->bits[v];
+        total += r->bits[v];
+    }
+    s->op = OB_STEP_JOIN;
+    s->out = new_value(r, OB_TYPE_WORDS, h, w, total);
+}
+
 /* One step on a value that is no sums: the last one mostly. */
 static inline void draw_step(random_network *r, uint64_t *seed) {
     ob_step *s = &r->steps[r->of.step_count];
@@ -195,7 +221,11 @@ static inline void draw_step(random_network *r, uint64_t *seed) {
     while (r->values[s->x].type == OB_TYPE_S32) s->x--;
     const int32_t type = r->values[s->x].type;
     const int choice = (int)(draw(seed) % 10);
-    if (type == OB_TYPE_F32 || (choice == 0 && type != OB_TYPE_WORDS))
+    if (choice == 5 && draw(seed) % 2)
+        draw_transpose(r, s);
+    else if (choice == 4 && type == OB_TYPE_WORDS && r->bits[s->x] <= 200)
+        draw_join(r, s, seed);
+    else if (type == OB_TYPE_F32 || (choice == 0 && type != OB_TYPE_WORDS))
         draw_pack(r, s, seed);
     else if (choice < 3)
         draw_dense(r, s, seed);
@@ -212,6 +242,8 @@ static inline void draw_outputs(random_network *r, uint64_t *seed) {
     for (int32_t i = 0; i < r->of.step_count; i++) {
         read[r->steps[i].x] = 1;
         if (r->steps[i].residual >= 0) read[r->steps[i].residual] = 1;
+        for (int32_t p = 0; r->steps[i].op == OB_STEP_JOIN && p < r->steps[i].call.join.count; p++)
+            read[r->steps[i].call.join.parts[p]] = 1;
     }
     for (int32_t v = 1; v < r->of.value_count; v++)
         if (!read[v] || draw(seed) % 6 == 0) r->outputs[r->of.output_count++] = v;

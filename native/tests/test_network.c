@@ -70,11 +70,14 @@ static void run_backwards(void *context, int64_t count, void (*task)(void *, int
 static void check_random_networks(void) {
     static const int64_t batches[] = {3, 1, 0, 17, 1, 2};
     const ob_executor backwards = {NULL, 3, run_backwards};
-    int residuals = 0;
+    int residuals = 0, moves[2] = {0, 0};
     for (uint64_t seed = 0; seed < NETWORKS; seed++) {
         random_network *r = random_network_new(seed);
         const int64_t number = create(r);
-        for (int32_t i = 0; i < r->of.step_count; i++) residuals += r->steps[i].residual >= 0;
+        for (int32_t i = 0; i < r->of.step_count; i++) {
+            residuals += r->steps[i].residual >= 0;
+            moves[0] += r->steps[i].op == OB_STEP_TRANSPOSE, moves[1] += r->steps[i].op == OB_STEP_JOIN;
+        }
         for (size_t i = 0; i < sizeof batches / sizeof *batches; i++) {
             ob_set_threads(1 + (int32_t)((seed + i) % 4));
             example e = example_new(r, batches[i], seed + 1000 * i);
@@ -87,6 +90,7 @@ static void check_random_networks(void) {
         random_network_free(r);
     }
     CHECK(residuals >= 20, "only %d steps add a residual", residuals);
+    CHECK(moves[0] >= 20 && moves[1] >= 20, "only %d transpositions and %d joints", moves[0], moves[1]);
 }
 
 static void check_every_isa(void) {

@@ -104,7 +104,7 @@ static void check_ends(void) {
 
 static void check_values(void) {
     REFUSED(steps[1].op, 0, OB_ERROR_STEP, 1);
-    REFUSED(steps[1].op, 9, OB_ERROR_STEP, 1);
+    REFUSED(steps[1].op, 11, OB_ERROR_STEP, 1);
     REFUSED(steps[1].x, -1, OB_ERROR_VALUE, 1);
     REFUSED(steps[1].x, 6, OB_ERROR_VALUE, 1);
     REFUSED(steps[1].x, 4, OB_ERROR_VALUE, 1);   /* not there yet */
@@ -143,6 +143,42 @@ static void check_calls(void) {
     REFUSED(steps[2].epilogue.activation, 3, OB_ERROR_OUTPUT, 2);
     REFUSED(steps[2].epilogue.residual, &number, OB_ERROR_STEP, 2);
     REFUSED(steps[2].epilogue.scale, &number, OB_ERROR_STEP, 2);
+}
+
+/* In place of the pooling, of words (4, 4, 1) to (2, 2, 1). */
+static void as_join(ob_join_call call, ob_status expected) {
+    d.steps[1].op = OB_STEP_JOIN;
+    d.steps[1].call.join = call;
+    d.steps[1].arrays[OB_ARRAY_MINIMUM] = -1;
+    refused("a joint", expected, 1);
+}
+
+static void as_transpose(ob_transpose_call call, ob_status expected) {
+    d.steps[1].op = OB_STEP_TRANSPOSE;
+    d.steps[1].call.transpose = call;
+    d.steps[1].arrays[OB_ARRAY_MINIMUM] = -1;
+    refused("a transposition", expected, 1);
+}
+
+static void check_moves(void) {
+    as_join((ob_join_call){16, 1, {10}, {1}}, OB_ERROR_SIZE);
+    as_join((ob_join_call){16, 9, {10}, {1}}, OB_ERROR_SIZE);
+    as_join((ob_join_call){0, 2, {10, 10}, {1, 1}}, OB_ERROR_SIZE);
+    as_join((ob_join_call){16, 2, {10, 0}, {1, 1}}, OB_ERROR_SIZE);
+    as_join((ob_join_call){16, 3, {INT32_MAX, INT32_MAX, 1}, {1, 1, 1}}, OB_ERROR_SIZE);
+    as_join((ob_join_call){16, 2, {10, 10}, {0, 1}}, OB_ERROR_VALUE); /* x is the first part */
+    as_join((ob_join_call){16, 2, {10, 10}, {1, 3}}, OB_ERROR_VALUE); /* not there yet */
+    as_join((ob_join_call){16, 2, {10, 10}, {1, -1}}, OB_ERROR_VALUE);
+    as_join((ob_join_call){16, 2, {10, 10}, {1, 99}}, OB_ERROR_VALUE);
+    as_join((ob_join_call){16, 2, {10, 10}, {1, 0}}, OB_ERROR_FIT); /* pixels */
+    as_join((ob_join_call){16, 2, {10, 65}, {1, 1}}, OB_ERROR_FIT);
+    as_join((ob_join_call){16, 2, {10, 10}, {1, 1}}, OB_ERROR_FIT); /* the output has 4 rows */
+    as_transpose((ob_transpose_call){4, 1, 0}, OB_ERROR_TYPE);
+    as_transpose((ob_transpose_call){4, 1, 8}, OB_ERROR_TYPE);
+    as_transpose((ob_transpose_call){0, 1, OB_TYPE_WORDS}, OB_ERROR_SIZE);
+    as_transpose((ob_transpose_call){4, -1, OB_TYPE_WORDS}, OB_ERROR_SIZE);
+    as_transpose((ob_transpose_call){4, 2, OB_TYPE_WORDS}, OB_ERROR_FIT);
+    as_transpose((ob_transpose_call){8, 4, OB_TYPE_U8}, OB_ERROR_FIT);
 }
 
 static void check_constants(void) {
@@ -204,6 +240,7 @@ int main(void) {
     check_ends();
     check_values();
     check_calls();
+    check_moves();
     check_constants();
     check_runs();
     CHECK(ob_network_create(NULL, &(int64_t){0}, NULL) == OB_ERROR_NULL, "no description");

@@ -27,6 +27,16 @@ def test_the_report_for_a_person_has_the_same(capsys):
         assert word in text
 
 
+def test_the_doctor_says_what_of_a_file_runs_in_one_call(packed_mlp, tmp_path, capsys):
+    packed_mlp().save(tmp_path / "chain.onnx")
+    packed_mlp((70, 10)).save(tmp_path / "alone.onnx")
+    assert main(["doctor", "--model", str(tmp_path / "chain.onnx")]) == 0
+    assert "one call     On the CPU one call of the library runs the 3 operators" in capsys.readouterr().out
+    assert main(["doctor", "--json", "--model", str(tmp_path / "alone.onnx")]) == 0
+    (said,) = json.loads(capsys.readouterr().out)["calls"]
+    assert "each is a call of its own" in said
+
+
 def test_a_gpu_is_told_with_the_kernels_it_can_run(monkeypatch):
     from onebit.ops import cuda
 

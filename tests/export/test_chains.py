@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 
 import torch
 from torch import nn
@@ -60,6 +61,10 @@ def test_float_layers_stay_around_the_chain():
     assert {"first", "second"} <= set(names)
     assert not {"stem", "head"} & set(names)
     x = torch.randn(3, 3, 9, 9)
+    assert packed.chains() == [names]
+    assert torch.equal(packed(x), packed.graph_module(x))
+    with torch.no_grad():
+        packed.graph_module.stem.bias.add_(1)
     assert torch.equal(packed(x), packed.graph_module(x))
     assert Joined(packed.graph_module, packed.values)._whole is None
 
@@ -97,3 +102,21 @@ def test_no_chain_holds_a_tensor(packed_mlp):
     moved = copy.deepcopy(packed)
     assert not before & {id(buffer) for buffer in moved.buffers()}
     assert moved._joined is None
+
+
+def test_a_chain_says_what_ends_it():
+    torch.manual_seed(0)
+    (said,) = onebit.convert(WithStem().eval(), torch.randn(2, 3, 9, 9)).calls()
+    assert re.search(r"operators from pack.* to second; it ends at .*, which is torch's \(aten\.", said)
+    whole = onebit.convert(
+        nn.Sequential(
+            Pixels(),
+            nn.Flatten(),
+            BinaryLinear(12, 70),
+            nn.BatchNorm1d(70),
+            BinaryLinear(70, 3, input_quantizer="sign"),
+        ).eval(),
+        torch.randint(0, 256, (2, 3, 2, 2), dtype=torch.uint8),
+    )
+    (said,) = whole.calls()
+    assert said.endswith("operators from 2 to 4.")

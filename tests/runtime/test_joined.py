@@ -30,7 +30,10 @@ class RandomGraph:
         self.choose, self.graph, self.module = random.Random(seed), fx.Graph(), nn.Module()
         self.generator = torch.Generator().manual_seed(seed)
         self.dtype = self.choose.choice([torch.uint8, torch.int8, torch.float32])
+        self.first = self.choose.random() < 0.5  # channels first
         self.node, self.channels, self.size = self.graph.placeholder("x"), 3, (5, 6)
+        if self.first:
+            self.node = self.call(aten.permute.default, [0, 2, 3, 1])
         self.kind = {torch.uint8: "u8", torch.int8: "s8", torch.float32: "f32"}[self.dtype]
         self.floats: dict[tuple[int, ...], fx.Node] = {}
 
@@ -40,7 +43,10 @@ class RandomGraph:
         if self.kind == "1":
             self.node = self.call(onebit_ops.unpack.default, self.channels)
         self.graph.output(self.node)
-        return PackedModel(fx.GraphModule(self.module, self.graph), InputSpec((None, 5, 6, 3), self.dtype))
+        return PackedModel(
+            fx.GraphModule(self.module, self.graph),
+            InputSpec((None, *((3, 5, 6) if self.first else (5, 6, 3))), self.dtype),
+        )
 
     def step(self) -> None:
         if self.kind == "i32":
@@ -50,6 +56,8 @@ class RandomGraph:
             if self.choose.random() < 0.3:
                 self.node = self.graph.call_function(aten.mul.Tensor, (self.node, 0.5))
             self.node, self.kind = self.call(onebit_ops.pack.default), "1"
+        elif self.kind == "1" and self.choose.random() < 0.2:
+            self.join()
         elif self.kind == "1" and self.choose.random() < 0.25:
             minimum = ops.pack(torch.randn(1, self.channels, generator=self.generator))[0]
             self.node = self.call(
@@ -97,6 +105,17 @@ class RandomGraph:
 
     def part(self, node: fx.Node, index: int) -> fx.Node:
         return self.graph.call_function(getitem, (node, index))
+
+    def join(self) -> None:
+        """The bits with themselves, as words where they are whole, else through numbers."""
+        count = self.choose.randint(2, 3)
+        if self.channels % 64 == 0 and self.choose.random() < 0.8:
+            self.node = self.graph.call_function(aten.cat.default, ([self.node] * count, -1))
+        else:
+            signs = [self.call(onebit_ops.unpack.default, self.channels) for _ in range(count)]
+            self.node = self.graph.call_function(aten.cat.default, (signs, 3))
+            self.node = self.call(onebit_ops.pack.default)
+        self.channels *= count
 
     def call(self, target: Any, *rest: Any) -> fx.Node:
         return self.graph.call_function(target, (self.node, *rest))
@@ -152,6 +171,9 @@ def test_random_graphs_have_chains_branches_and_floats_between():
     assert any(len(packed.chains()) > 1 for packed in made)
     nodes = [node for packed in made for node in packed.graph_module.graph.nodes]
     assert any(str(node.target) == "aten.mul.Tensor" for node in nodes)
+    targets = [str(node.target) for node in nodes]
+    assert targets.count("aten.permute.default") > 10
+    assert targets.count("aten.cat.default") > 10
     assert any(node.args[-2] for node in nodes if str(node.target).endswith("_fused.default"))  # a residual
 
 

@@ -30,6 +30,7 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
         "torch and ONNX Runtime, the GPU, and which data sets were found. Exit code 1 if the 1-bit kernels cannot run.",
     )
     parser.add_argument("--root", metavar="DIR", help="where the data sets are (default: $ONEBIT_DATA, then a cache)")
+    parser.add_argument("--model", metavar="FILE", help="a packed .onnx file: say what of it runs in one call, too")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.set_defaults(run=run)
 
@@ -49,6 +50,8 @@ def run(args: argparse.Namespace) -> int:
     facts["extras"] = {
         extra: [name for name in names if importlib.util.find_spec(name) is None] for extra, names in EXTRAS.items()
     }
+    if args.model:
+        facts["calls"] = calls(args.model)
     if args.json:
         print(json.dumps(facts))
     else:
@@ -77,6 +80,11 @@ def native_facts() -> dict[str, Any]:
             "library": str(error), "cpu": [], "cpu_unusable": "", "kernels": {}, "choices": {},
             "torch_front_door": "none",
         }  # fmt: skip
+
+
+def calls(path: str) -> list[str]:
+    """What of a packed file runs in one call, and why a call ends where it ends."""
+    return onebit.load(path).calls() or ["No two operators of the file follow each other: each is a call of its own."]
 
 
 def choices() -> dict[str, dict[str, Any]]:
@@ -147,6 +155,7 @@ def lines(facts: dict[str, Any]) -> list[str]:
         f"(expected us: {', '.join(f'{isa} {us:.4g}' for isa, us in choice['us'].items())})"
         for row, (name, choice) in enumerate(facts["choices"].items())
     ]
+    out += [f"{'one call' if row == 0 else '':<12} {said}" for row, said in enumerate(facts.get("calls", []))]
     out += [f"{'torch door':<12} {facts['torch_front_door']}", f"{'onnxruntime':<12} {facts['onnxruntime']}"]
     out.append(f"{'gpu':<12} {facts['gpu']}")
     out += [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,15 +11,17 @@ import torch
 from torch import Tensor, fx, nn
 
 from onebit.bits import words_for
-from onebit.export._nodes import attributes, buffer, part, source, tensors
+from onebit.export._joints import Joint, find_joints
+from onebit.export._nodes import attributes, buffer, integers, part, source, tensors
 from onebit.export._operators import BY_TARGET, REGROUPING, Operator
 from onebit.export._trace import Value
 from onebit.ops._library import ConvCall, DenseCall, Epilogue, PackCall, Pair, PoolCall, Sides
-from onebit.ops._network import ARRAYS, MOST_DIMS, MOST_ENDS, NONE, STEPS, TYPES, Network, Step
+from onebit.ops._network import ARRAYS, MOST_DIMS, MOST_ENDS, NONE, STEPS, TYPES, JoinCall, Network, Step, TransposeCall
 
 _OUTPUTS = {"int32": 1, "float": 2, "bits": 3, "fused": 2, "both": 4}
 _ACTIVATIONS = {"clamp": 1, "prelu": 2}
 _CHANNELS_LAST, _CHANNELS_FIRST = 1, 2
+_PERMUTATION = "aten.permute.default"
 
 
 @dataclass
@@ -28,6 +30,7 @@ class Chain:
 
     nodes: those that it replaces. inputs, outputs: nodes in front of it that it reads, and its own that are read behind
     it. constants: the buffers, in the network's order; watched: which of them the network keeps tables of.
+    next: the node that comes behind it and is not one that a network has; None where the graph ends.
     """
 
     nodes: list[fx.Node]
@@ -36,15 +39,21 @@ class Chain:
     constants: list[fx.Node] = field(default_factory=list)
     watched: list[int] = field(default_factory=list)
     network: Network | None = None
+    next: fx.Node | None = None
 
 
 def chains(module: fx.GraphModule, values: dict[str, Value]) -> list[Chain]:
     """The longest runs of operators that a network has, of two operators at least."""
-    found = []
-    for nodes in _runs(module.graph, values):
+    found, joints = [], find_joints(module.graph, values)
+    runs = list(_runs(module.graph, values, joints))
+    while cut := [joint for joint in joints.values() if not any({*nodes} >= joint.nodes for nodes, _ in runs)]:
+        joints = {end: joint for end, joint in joints.items() if joint not in cut}
+        runs = list(_runs(module.graph, values, joints))
+    for nodes, behind in runs:
         if sum(str(node.target) in BY_TARGET for node in nodes) < 2:
             continue
-        chain = _Builder(module, values, nodes).build()
+        chain = _Builder(module, values, nodes, joints).build()
+        chain.next = behind
         if len(chain.inputs) <= MOST_ENDS and len(chain.outputs) <= MOST_ENDS:
             found.append(chain)
     return found
@@ -52,31 +61,57 @@ def chains(module: fx.GraphModule, values: dict[str, Value]) -> list[Chain]:
 
 def describe(module: fx.GraphModule, values: dict[str, Value], nodes: list[fx.Node]) -> Chain:
     """The chain of these nodes, which `chains` found in the graph once."""
-    return _Builder(module, values, nodes).build()
+    return _Builder(module, values, nodes, find_joints(module.graph, values)).build()
 
 
-def _runs(graph: fx.Graph, values: dict[str, Value]) -> Iterator[list[fx.Node]]:
+def _runs(
+    graph: fx.Graph, values: dict[str, Value], joints: dict[fx.Node, Joint]
+) -> Iterator[tuple[list[fx.Node], fx.Node | None]]:
+    """Neighbours that belong to a network, and the node that ends them."""
     nodes: list[fx.Node] = []
+    joined = {node for joint in joints.values() for node in joint.nodes}
     for node in graph.nodes:
         if node.op == "get_attr":
             continue
-        if _belongs(node, values, nodes):
+        if _belongs(node, values, nodes, joined):
             nodes.append(node)
         else:
-            yield nodes
+            yield nodes, None if node.op == "output" else node
             nodes = []
 
 
-def _belongs(node: fx.Node, values: dict[str, Value], before: list[fx.Node]) -> bool:
+def _belongs(node: fx.Node, values: dict[str, Value], before: list[fx.Node], joined: Collection[fx.Node]) -> bool:
     """Whether a network has the operator; what only regroups values, or takes one of two results, comes with it."""
     if node.op != "call_function" or len(values[node.name].shape) not in range(1, MOST_DIMS + 1):
         return False
+    if node in joined:
+        return True
+    if str(node.target) == _PERMUTATION:
+        return turned(node, values) is not None
     found, parted = BY_TARGET.get(str(node.target)), part(node)
     if parted is not None:
         return parted[0] in before
     if found is None:
         return str(node.target) in REGROUPING and values[node.name].dtype in TYPES
     return found.row != "unpack" and values[source(node).name].dtype in TYPES
+
+
+def turned(node: fx.Node, values: dict[str, Value]) -> tuple[int, int] | None:
+    """Rows and columns of a permutation that is a transposition of each example and whose users all run on it.
+
+    Anywhere else it is a matter of strides to torch, and costs nothing.
+    """
+    given = values[source(node).name]
+    rank = len(given.shape) + 1
+    axes = [axis % rank for axis in integers(node, 1, rank)]
+    first = axes[1] if rank > 2 else 0  # the axes from it on come to the front
+    turn = [0, *range(first, rank), *range(1, first)]
+    runs = all(
+        found is not None and found.row != "unpack" for found in (BY_TARGET.get(str(u.target)) for u in node.users)
+    )
+    if first < 2 or axes != turn or given.dtype not in TYPES or given.bits is not None or not runs:
+        return None
+    return math.prod(given.shape[: first - 1]), math.prod(given.shape[first - 1 :])
 
 
 def regrouped(node: fx.Node) -> fx.Node:
@@ -89,17 +124,28 @@ def regrouped(node: fx.Node) -> fx.Node:
 class _Builder:
     """Numbers the values and constants of a chain, and writes its steps."""
 
-    def __init__(self, module: nn.Module, values: dict[str, Value], nodes: list[fx.Node]) -> None:
+    def __init__(
+        self, module: nn.Module, values: dict[str, Value], nodes: list[fx.Node], joints: dict[fx.Node, Joint]
+    ) -> None:
         self.module, self.values, self.inside = module, values, set(nodes)
+        self.joints = {end: joint for end, joint in joints.items() if joint.nodes <= self.inside}
+        self.joined = {node for joint in self.joints.values() for node in joint.nodes}
         self.chain = Chain(nodes)
         self.numbers: dict[fx.Node, int] = {}
         self.shapes: list[tuple[tuple[int, ...], torch.dtype]] = []
         self.steps: list[Step] = []
+        self.turns: dict[tuple[int, int], int] = {}
 
     def build(self) -> Chain:
         """The chain with its network."""
         for node in self.chain.nodes:
-            if str(node.target) in BY_TARGET:
+            if node in self.joints:
+                self.steps.append(self._join(node, self.joints[node]))
+            elif node in self.joined:
+                continue
+            elif str(node.target) == _PERMUTATION:
+                self._turn(node)
+            elif str(node.target) in BY_TARGET:
                 self.steps.append(self._step(node, BY_TARGET[str(node.target)]))
         own = dict.fromkeys([*self.chain.nodes, *self.numbers])
         read = [regrouped(node) for node in own if node not in self.chain.inputs and self._is_read_behind(node)]
@@ -143,8 +189,7 @@ class _Builder:
     def _step(self, node: fx.Node, operator: Operator) -> Step:
         sizes = attributes(node, operator)
         exact, arrays = tensors(node, operator)
-        step = Step(op=STEPS[operator.family], x=self._number(source(node)), bits=NONE, residual=NONE)
-        step.arrays = type(step.arrays)(*[NONE] * len(ARRAYS))
+        step = self._new_step(operator.family, source(node))
         if operator.has_weights:
             step.arrays[ARRAYS.index("weights")] = self._constant(source(node, 1))
             if operator.is_conv or operator.is_s8:
@@ -158,6 +203,29 @@ class _Builder:
                 step.arrays[ARRAYS.index(name)] = self._constant(array)
         self._call(node, operator, sizes, step)
         self._give(node, step, two=len(exact.outputs) > 1)
+        return step
+
+    def _new_step(self, name: str, given: fx.Node) -> Step:
+        step = Step(op=STEPS[name], x=self._number(given), bits=NONE, residual=NONE)
+        step.arrays = type(step.arrays)(*[NONE] * len(ARRAYS))
+        return step
+
+    def _turn(self, node: fx.Node) -> None:
+        """One step for all that turn a value in the same way."""
+        rows, columns = turned(node, self.values) or (0, 0)
+        what = (self._number(source(node)), rows)
+        if what not in self.turns:
+            step = self._new_step("transpose", source(node))
+            step.call.transpose = TransposeCall(rows, columns, TYPES[self.values[node.name].dtype])
+            step.out = self.turns[what] = self._new(node, self.values[node.name])
+            self.steps.append(step)
+        self.numbers[node] = self.turns[what]
+
+    def _join(self, node: fx.Node, joint: Joint) -> Step:
+        step, call = self._new_step("join", joint.parts[0]), JoinCall(self.values[node.name].rows, len(joint.parts))
+        for index, (given, count) in enumerate(zip(joint.parts, joint.bits, strict=True)):
+            call.bits[index], call.parts[index] = count, self._number(given)
+        step.call.join, step.out = call, self._new(node, self.values[node.name])
         return step
 
     def _call(self, node: fx.Node, operator: Operator, sizes: dict[str, Any], step: Step) -> None:

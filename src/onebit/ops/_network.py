@@ -30,11 +30,13 @@ _DTYPES = (
 TYPES = {dtype: code for code, dtype in enumerate(_DTYPES, 1)}  # OB_TYPE_*
 STEPS = {
     "pack": 1, "dense": 2, "dense_u8": 3, "dense_s8": 4, "conv2d": 5, "conv2d_u8": 6, "conv2d_s8": 7, "max_pool2d": 8,
+    "transpose": 9, "join": 10,
 }  # fmt: skip
 ARRAYS = (
     "weights", "scale", "bias", "threshold", "direction", "low", "high", "slope", "float_threshold", "minimum",
 )  # fmt: skip
 NONE = -1
+MOST_JOINED = 8  # OB_JOIN_MOST
 FORM = 1  # of the list that describes a network in a file
 
 
@@ -44,10 +46,34 @@ class Value(ctypes.Structure):
     _fields_ = [("type", c_int32), ("dims", c_int32), ("sizes", c_int64 * MOST_DIMS)]
 
 
+class TransposeCall(ctypes.Structure):
+    """ob_transpose_call: (rows, columns) to (columns, rows)."""
+
+    _fields_ = [("rows", c_int64), ("columns", c_int64), ("type", c_int32)]
+
+
+class JoinCall(ctypes.Structure):
+    """ob_join_call: the bits of several values behind each other."""
+
+    _fields_ = [
+        ("rows", c_int64),
+        ("count", c_int32),
+        ("bits", c_int32 * MOST_JOINED),
+        ("parts", c_int32 * MOST_JOINED),
+    ]
+
+
 class Call(ctypes.Union):
     """The call of a step, without addresses."""
 
-    _fields_ = [("pack", PackCall), ("dense", DenseCall), ("conv2d", ConvCall), ("max_pool2d", PoolCall)]
+    _fields_ = [
+        ("pack", PackCall),
+        ("dense", DenseCall),
+        ("conv2d", ConvCall),
+        ("max_pool2d", PoolCall),
+        ("transpose", TransposeCall),
+        ("join", JoinCall),
+    ]
 
 
 class Step(ctypes.Structure):

@@ -34,7 +34,11 @@ class Joined:
         if self._whole is not None:
             return self._whole(module._buffers, x)
         constants = self._self()
-        constants.__dict__ = module._buffers
+        # Float layers keep their weights in modules; without any there is no dictionary to make.
+        held = module._buffers
+        constants.__dict__ = (
+            {**held, **module._parameters, **module._modules} if module._modules or module._parameters else held
+        )
         y: Tensor = self._run(constants, x)
         return y
 
@@ -71,9 +75,10 @@ def _whole(graph: fx.Graph, found: Sequence[Chain]) -> Callable[[Any, Tensor], T
     ends = [next(iter(graph.find_nodes(op=op))) for op in ("placeholder", "output")]
     if len(found) != 1 or found[0].inputs != ends[:1] or found[0].outputs != [ends[1].args[0]]:
         return None
-    if len(found[0].constants) < 2:  # a single one would not come as a tuple
+    names = [str(node.target) for node in found[0].constants]
+    if len(names) < 2 or any("." in name for name in names):  # a single one would not come as a tuple
         return None
-    call, constants = _Call(found[0]).run, itemgetter(*(str(node.target) for node in found[0].constants))
+    call, constants = _Call(found[0]).run, itemgetter(*names)
     return lambda buffers, x: call((x,), constants(buffers))[0]
 
 

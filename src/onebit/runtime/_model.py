@@ -64,7 +64,8 @@ class PackedModel(nn.Module):
         self.input_spec = input_spec
         self.facts = facts or Facts()
         reads = [str(node.target) for node in graph_module.graph.nodes if node.op == "get_attr"]
-        self._reads_own_buffers = all(name in graph_module._buffers for name in reads)
+        held = {*graph_module._buffers, *graph_module._parameters, *graph_module._modules}
+        self._reads_what_it_holds = all(name.split(".")[0] in held for name in reads)
         self._joined: Joined | None = None  # made by the first call
         self.eval()
 
@@ -84,7 +85,14 @@ class PackedModel(nn.Module):
 
     def chains(self) -> list[list[str]]:
         """The layers that run in one call of the library, by name; one list for each such call."""
-        return self._join(self.graph_module).names() if self._reads_own_buffers else []
+        return self._join(self.graph_module).names() if self._reads_what_it_holds else []
+
+    def calls(self) -> list[str]:
+        """A sentence on each of `chains`: from where to where it goes, and why it ends there."""
+        if not self._reads_what_it_holds:
+            return []
+        joined = self._join(self.graph_module)
+        return [one_call(names, chain.next) for names, chain in zip(joined.names(), joined.chains, strict=True)]
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_joined": None}  # a network has a number in this process alone
@@ -98,7 +106,7 @@ class PackedModel(nn.Module):
 
     def _runs_alone(self, x: Tensor) -> bool:
         return (
-            self._reads_own_buffers
+            self._reads_what_it_holds
             and x.is_cpu
             and type(x) is Tensor
             and not torch.compiler.is_compiling()
@@ -118,8 +126,8 @@ class PackedModel(nn.Module):
 
         batch and device: as `layers` has them.
         """
-        calls = self.chains() if gpu_of(self._device if device is None else device) is None else []
-        return "\n".join([render(self.layers(batch, device)), *map(one_call, calls)])
+        calls = self.calls() if gpu_of(self._device if device is None else device) is None else []
+        return "\n".join([render(self.layers(batch, device)), *calls])
 
     def kernels(self, batch: int = 1) -> dict[str, str]:
         """What would run `batch` examples now, where the model is, for each native operator: {"dense": "avx2", ...}.

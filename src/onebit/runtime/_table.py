@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from torch import fx
+
+from onebit.export._nodes import label
+
 if TYPE_CHECKING:
     from onebit.runtime._model import LayerInfo
 
@@ -19,9 +23,19 @@ def render(layers: Sequence[LayerInfo]) -> str:
     return "\n".join(_line(row, widths) for row in rows)
 
 
-def one_call(names: Sequence[str]) -> str:
-    """The sentence on a chain of layers."""
-    return f"On the CPU one call of the library runs the {len(names)} operators from {names[0]} to {names[-1]}."
+def one_call(names: Sequence[str], behind: fx.Node | None) -> str:
+    """The sentence on a chain of layers; behind: the node that ends it."""
+    said = f"On the CPU one call of the library runs the {len(names)} operators from {names[0]} to {names[-1]}"
+    return f"{said}." if behind is None else f"{said}; it ends at {label(behind)}, {_why(behind)}."
+
+
+def _why(behind: fx.Node) -> str:
+    target = str(behind.target)
+    if target.startswith("onebit.unpack"):
+        return "which makes numbers of bits for torch"
+    if target.startswith("onebit"):
+        return "whose values have more dimensions than a network takes"
+    return f"which is torch's ({target.removesuffix('.default')})"
 
 
 def _row(layer: LayerInfo) -> tuple[str, ...]:
