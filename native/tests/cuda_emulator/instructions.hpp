@@ -40,6 +40,11 @@ static inline u32 __float_as_uint(float x) {
     memcpy(&u, &x, 4);
     return u;
 }
+static inline float __uint_as_float(u32 u) {
+    float x;
+    memcpy(&x, &u, 4);
+    return x;
+}
 static inline float __int2float_rn(int x) {
     return (float)x;
 }

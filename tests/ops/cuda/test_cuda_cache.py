@@ -10,7 +10,7 @@ import pytest
 from onebit.ops.cuda import _cache
 from onebit.ops.cuda._sources import Kernel
 
-KERNEL = Kernel("pack", "onebit_pack", (("OB_INPUT", 1),))
+KERNEL = Kernel("pack", "onebit_pack", (("OB_DTYPE", 1),))
 ELF = b"\x7fELF"
 
 
@@ -41,8 +41,8 @@ def test_the_name_changes_with_all_that_decides_the_bytes(monkeypatch: pytest.Mo
         _cache.digest(KERNEL, "sm_80", (13, 0)),
         _cache.digest(KERNEL, "sm_86", (13, 0)),
         _cache.digest(KERNEL, "sm_80", (13, 1)),
-        _cache.digest(Kernel("pack", "onebit_pack", (("OB_INPUT", 2),)), "sm_80", (13, 0)),
-        _cache.digest(Kernel("paper", "onebit_pack", (("OB_INPUT", 1),)), "sm_80", (13, 0)),
+        _cache.digest(Kernel("pack", "onebit_pack", (("OB_DTYPE", 2),)), "sm_80", (13, 0)),
+        _cache.digest(Kernel("paper", "onebit_pack", (("OB_DTYPE", 1),)), "sm_80", (13, 0)),
     }
     monkeypatch.setattr(_cache, "headers", lambda: {"device.cuh": "another text"})
     names.add(_cache.digest(KERNEL, "sm_80", (13, 0)))

@@ -83,7 +83,10 @@ def test_products_use_the_native_instruction(
 def test_the_other_kernels_compile_without_spills(
     nvrtc: _nvrtc.Compiler, disassemble: object, capability: tuple[int, int]
 ) -> None:
-    kernels = [Kernel("pack", "onebit_pack", (("OB_INPUT", 1),)), Kernel("paper", "onebit_paper_gemm")]
+    kernels = [Kernel("paper", "onebit_paper_gemm")] + [
+        Kernel("pack", function, (("OB_DTYPE", dtype), ("OB_THRESHOLD", threshold)))
+        for function, dtype, threshold in (("onebit_pack", 1, 0), ("onebit_pack", 2, 1), ("onebit_pack_first", 3, 1))
+    ]
     kernels.append(_plan.dense(Device(capability, 100), BITS, 3, 1, 64, 1024, 16).kernel)
     for kernel in kernels:
         machine_code(nvrtc, disassemble, kernel, capability)
@@ -111,7 +114,7 @@ def test_the_simple_kernels_of_networks_compile_without_spills(
         Kernel("finish", "onebit_finish", (("OB_OUTPUT", output), ("OB_ACTIVATION", activation)))
         for output, activation in ((2, 1), (3, 0), (4, 2))
     ]
-    kernels += [Kernel("max_pool2d", "onebit_max_pool2d"), Kernel("pack", "onebit_regroup", (("OB_INPUT", 1),))]
+    kernels += [Kernel("max_pool2d", "onebit_max_pool2d"), Kernel("words", "onebit_regroup")]
     for kernel in kernels:
         machine_code(nvrtc, disassemble, kernel, capability)
 

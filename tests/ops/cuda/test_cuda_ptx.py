@@ -148,6 +148,19 @@ def test_a_fused_epilogue_and_a_pool_are_the_definition(ptx_gpu: Callable) -> No
     assert torch.equal(got, pooled.words)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16, torch.uint8, torch.int8], ids=str)
+def test_every_dtype_is_packed(ptx_gpu: Callable, dtype: torch.dtype) -> None:
+    ptx_gpu(AMPERE)
+    g = torch.Generator().manual_seed(0)
+    for shape, axis, name in (((3, 70), -1, "pack"), ((2, 70, 5), 1, "pack_nchw")):
+        x, up = (torch.randn(shape, generator=g) * 99).to(dtype), ones(70, g).to(torch.int8)
+        if dtype != torch.uint8:
+            assert torch.equal(_operators.pack(name, x), bits.pack(x, axis=axis).words)
+        t = x.movedim(axis, -1).reshape(-1, 70)[0].float()  # ties are common
+        expected = bits.pack(x, axis=axis, threshold=t, direction=up).words
+        assert torch.equal(_operators.pack(f"{name}_threshold", x, t, up), expected)
+
+
 # Faults, planted into what the compiler made: a fault is a machine that says so or a wrong result, never luck.
 LOAD = r"(cp\.async\.bulk\.tensor\S+ \[%r\d+\], \[%rd\d+, \{)(%r\d+), (%r\d+)"
 FAULTS = {
@@ -183,7 +196,7 @@ def test_a_planted_fault_shows(ptx_gpu: Callable, fault: str) -> None:
 def test_memory_that_was_not_given_is_not_touched(ptx_gpu: Callable) -> None:
     ptx_gpu(AMPERE)
     words, sums = torch.zeros(9, 3, dtype=torch.int64), torch.zeros(8, dtype=torch.int32)
-    kernel = Kernel("pack", "onebit_row_sums", (("OB_INPUT", 1),))
+    kernel = Kernel("words", "onebit_row_sums")
     with pytest.raises(AssertionError, match="a store outside of all memory"):
         _launch.simple(kernel, (words, sums), ((c_uint32, 9), (c_uint32, 3)), 9 * 32)
     with pytest.raises(AssertionError, match="not aligned"):

@@ -7,8 +7,8 @@ import pytest
 from onebit.ops.cuda import _plan, _sources
 from onebit.ops.cuda._sources import Kernel
 
-FILES = ("conv2d_mma", "conv2d_popc", "dense_mma", "dense_popc", "dense_wgmma", "dense_wgmma_peak", "finish")
-FILES += ("max_pool2d", "pack", "paper")
+FILES = ("conv2d_mma", "conv2d_popc", "conv2d_wgmma", "dense_mma", "dense_popc", "dense_wgmma", "dense_wgmma_peak")
+FILES += ("finish", "max_pool2d", "pack", "paper", "words")
 
 
 @pytest.mark.parametrize("file", FILES)
@@ -28,7 +28,7 @@ def test_every_source_is_listed() -> None:
 
 
 def test_macros_become_options() -> None:
-    assert Kernel("pack", "onebit_pack", (("OB_INPUT", 2),)).options() == ["-DOB_INPUT=2"]
+    assert Kernel("pack", "onebit_pack", (("OB_DTYPE", 2),)).options() == ["-DOB_DTYPE=2"]
 
 
 def test_a_plan_names_a_function_of_its_file() -> None:

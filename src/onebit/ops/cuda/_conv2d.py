@@ -121,5 +121,5 @@ def grouped(conv: Conv, x: Tensor) -> Tensor:
     x = x.contiguous()
     out = x.new_empty((*x.shape[:3], regrouped_words(conv)))
     sizes = ((c_uint64, x.numel() // x.shape[3]), (c_uint32, conv.c), (c_uint32, conv.groups))
-    _launch.simple(Kernel("pack", "onebit_regroup", (("OB_INPUT", 1),)), (x, out), sizes, out.numel())
+    _launch.simple(Kernel("words", "onebit_regroup"), (x, out), sizes, out.numel())
     return out

@@ -43,7 +43,7 @@ def aligned(tensor: Tensor, alignment: int = 16) -> Tensor:
 def simple(
     kernel: Kernel, tensors: Sequence[Tensor], sizes: Sequence[tuple[type[c_uint32 | c_uint64], int]], threads: int
 ) -> None:
-    """Launches one of pack.cu's kernels with about `threads` threads; arguments are addresses, then sizes."""
+    """Launches one of words.cu's kernels with about `threads` threads; arguments are addresses, then sizes."""
     parameters: list[_driver.Parameter] = [c_void_p(tensor.data_ptr()) for tensor in tensors]
     spread(kernel, tensors[0].device.index, [*parameters, *(kind(value) for kind, value in sizes)], threads)
 
@@ -61,7 +61,7 @@ def row_sums(words: Tensor) -> Tensor:
     rows, row_words = words.shape
     sums = torch.empty(rows, dtype=torch.int32, device=words.device)
     index = words.device.index
-    function = _function(Kernel("pack", "onebit_row_sums", (("OB_INPUT", 1),)), index, 0)
+    function = _function(Kernel("words", "onebit_row_sums"), index, 0)
     parameters: list[_driver.Parameter] = [
         c_void_p(words.data_ptr()),
         c_void_p(sums.data_ptr()),

@@ -19,7 +19,6 @@ from onebit.ops._dense_call import Dense
 from onebit.ops._epilogue import FLOAT, INT32, OUTPUTS, Result
 from onebit.ops._family import PIXELS, SIGNED_BYTES, WORDS
 from onebit.ops._front_door import open_cuda
-from onebit.ops._pack import _fake as _pack_fake
 from onebit.ops._unpack import _fake as _unpack_fake
 from onebit.ops._weights import _pack_weights_fake, _unpack_weights_fake
 from onebit.ops.cuda import _launch, _plan
@@ -28,33 +27,9 @@ from onebit.ops.cuda._conv_weights import pack_conv_weights, unpack_conv_weights
 from onebit.ops.cuda._devices import same_device
 from onebit.ops.cuda._finish import DIRECT, channels, finish
 from onebit.ops.cuda._max_pool2d import max_pool2d
+from onebit.ops.cuda._pack import pack
 from onebit.ops.cuda._sources import Kernel
 from onebit.ops.cuda._weights import HEADER, check_header, handle_to_rows, prepared, rows_to_handle
-
-_MOVED = (("OB_INPUT", 1),)
-
-
-def pack(x: Tensor) -> Tensor:
-    """onebit::pack; numbers other than float32 are converted first."""
-    words, x = _pack_fake("pack", x), x.float().contiguous()
-    if words.numel():
-        rows, k = x.numel() // x.shape[-1], x.shape[-1]
-        with torch.cuda.device(x.device):
-            sizes = ((c_uint64, rows), (c_uint32, k))
-            _launch.simple(Kernel("pack", "onebit_pack", _MOVED), (x, words), sizes, words.numel() * 8)
-    return words
-
-
-def pack_moved(op: str, x: Tensor, threshold: Tensor | None = None, direction: Tensor | None = None) -> Tensor:
-    """onebit::pack_nchw and the forms with thresholds: torch moves and compares, then pack."""
-    _pack_fake(op, x, threshold, direction)
-    x = x.movedim(1, -1) if "nchw" in op else x
-    if threshold is not None and direction is not None:
-        same_device(op, (x, threshold, direction))
-        real = x.float()
-        negative = torch.where(direction > 0, real < threshold, real > threshold)
-        x = torch.where(negative, -1.0, 1.0)
-    return pack(x)
 
 
 def unpack(words: Tensor, k: int) -> Tensor:
@@ -63,7 +38,7 @@ def unpack(words: Tensor, k: int) -> Tensor:
     if x.numel():
         with torch.cuda.device(x.device):
             sizes = ((c_uint64, x.numel() // k), (c_uint32, k))
-            _launch.simple(Kernel("pack", "onebit_unpack", _MOVED), (words, x), sizes, x.numel())
+            _launch.simple(Kernel("words", "onebit_unpack"), (words, x), sizes, x.numel())
     return x
 
 
@@ -121,8 +96,7 @@ _PAIRS = [(given, kind, output) for given in (WORDS, PIXELS, SIGNED_BYTES) for k
 DENSE = [Dense(f"dense{given.suffix}_{kind}", given, output) for given, kind, output in _PAIRS]
 CONV2D = [Conv2d(f"conv2d{given.suffix}_{kind}", given, output) for given, kind, output in _PAIRS]
 OPERATORS: dict[str, Callable[..., Any]] = {
-    "pack": pack,
-    **{name: partial(pack_moved, name) for name in ("pack_nchw", "pack_threshold", "pack_nchw_threshold")},
+    **{name: partial(pack, name) for name in ("pack", "pack_nchw", "pack_threshold", "pack_nchw_threshold")},
     "unpack": unpack,
     "pack_weights": pack_weights,
     "unpack_weights": unpack_weights,

@@ -95,7 +95,7 @@ def _prepare(weights: Tensor, n: int, k: int, operand: int) -> Prepared:
         return Prepared(rows, row_sums(rows))
     stride = -(-k // 16) * 16
     signs = torch.empty((n, stride), dtype=torch.int8, device=weights.device)
-    kernel = Kernel("pack", "onebit_expand", (("OB_INPUT", 1),))
+    kernel = Kernel("words", "onebit_expand")
     simple(kernel, (rows, signs), ((c_uint64, n), (c_uint32, k), (c_uint32, stride)), n * stride)
     return Prepared(signs, None)
 
