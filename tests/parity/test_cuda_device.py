@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from onebit import bits, ops
+from onebit._errors import NativeError
 from onebit.bits import _reference as reference
 from onebit.bits import _reference_s8 as reference_s8
 from onebit.ops import _dense_call, _epilogue, _family
@@ -109,6 +110,32 @@ def test_a_cuda_graph_replays_the_model(packed_mlp: Callable[..., PackedModel]) 
     given.copy_(other)
     graph.replay()
     assert torch.equal(result.cpu(), expected)
+
+
+@pytest.mark.filterwarnings("ignore:The CUDA Graph is empty")
+def test_a_capture_over_the_first_use_says_what_to_do(packed_mlp: Callable[..., PackedModel]) -> None:
+    model, x = packed_mlp(seed=7).cuda(), torch.zeros(33, 70, dtype=torch.uint8, device="cuda")
+    with pytest.raises(NativeError, match="Call the model once"), torch.cuda.graph(torch.cuda.CUDAGraph()):
+        model(x)
+    assert torch.equal(model(x).cpu(), model.cpu()(x.cpu()))  # nothing is broken by it
+
+
+@pytest.mark.filterwarnings("ignore")  # torch's own, of its compiler
+@pytest.mark.parametrize("mode", ["default", "reduce-overhead"])
+def test_torch_compile_keeps_the_result(packed_mlp: Callable[..., PackedModel], mode: str) -> None:
+    model, x = packed_mlp(), torch.randint(0, 256, (33, 70), dtype=torch.uint8)
+    expected, given = model(x), x.cuda()
+    compiled = torch.compile(model.cuda(), fullgraph=True, mode=mode)
+    for _ in range(4):  # "reduce-overhead" captures a CUDA graph on the way
+        assert torch.equal(compiled(given).cpu(), expected)
+
+
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two CUDA devices")
+def test_two_devices_work_side_by_side(packed_mlp: Callable[..., PackedModel]) -> None:
+    model, x = packed_mlp(), torch.randint(0, 256, (33, 70), dtype=torch.uint8)
+    expected = model(x)
+    for device in ("cuda:1", "cuda:0", "cuda:1"):  # cuda:0 is torch's current one all the time
+        assert torch.equal(model.to(device)(x.to(device)).cpu(), expected)
 
 
 def test_streams_do_not_disturb_each_other(packed_mlp: Callable[..., PackedModel]) -> None:

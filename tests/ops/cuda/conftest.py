@@ -40,6 +40,8 @@ class SoftwareDriver:
         self.compiler = compiler
         self.libraries: dict[Kernel, ctypes.CDLL] = {}
         self.launched: list[tuple[str, tuple[int, ...]]] = []
+        self.contexts: list[int | None] = []  # what was current at each launch
+        self.current: int | None = None
         self.chances = 0
 
     def library(self, kernel: Kernel) -> ctypes.CDLL:
@@ -53,8 +55,20 @@ class SoftwareDriver:
             self.libraries[kernel].emulate.restype = ctypes.c_char_p
         return self.libraries[kernel]
 
+    def cuDeviceGet(self, handle: Any, ordinal: int | None) -> int:  # noqa: N802
+        handle._obj.value = ordinal or 0  # a tensor on the CPU is of no device
+        return 0
+
+    def cuDevicePrimaryCtxRetain(self, context: Any, device: Any) -> int:  # noqa: N802
+        context._obj.value = 100 + device.value
+        return 0
+
     def cuCtxGetCurrent(self, context: Any) -> int:  # noqa: N802
-        context._obj.value = 1
+        context._obj.value = self.current
+        return 0
+
+    def cuCtxSetCurrent(self, context: Any) -> int:  # noqa: N802
+        self.current = context.value
         return 0
 
     def cuTensorMapEncodeTiled(  # noqa: N802
@@ -88,6 +102,7 @@ class SoftwareDriver:
         wrong = self.library(kernel).emulate((ctypes.c_uint * 6)(*sizes), pointers, ctypes.c_ulonglong(self.chances))
         assert not wrong, f"{kernel}: {wrong.decode()}"
         self.launched.append((kernel.function, sizes))
+        self.contexts.append(self.current)
         return 0
 
 
@@ -188,6 +203,7 @@ def machine() -> Machine:
 def no_device(monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int], processors: int) -> None:
     """What torch says of devices, without one."""
     _driver.tensor_map.cache_clear()
+    _driver._primary.cache_clear()
     monkeypatch.setattr(_weights, "_prepared", {})
     monkeypatch.setattr(_launch, "device_facts", lambda _: Device(capability, processors))
     monkeypatch.setattr(_status, "device_facts", lambda _: Device(capability, processors))
@@ -201,6 +217,7 @@ def no_device(monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int], proc
 def source_gpu(software_driver: SoftwareDriver, monkeypatch: pytest.MonkeyPatch) -> Callable[..., SoftwareDriver]:
     def become(capability: tuple[int, int], processors: int = 3) -> SoftwareDriver:
         software_driver.launched.clear()
+        software_driver.contexts.clear()
         no_device(monkeypatch, capability, processors)
         monkeypatch.setattr(_launch, "_function", lambda kernel, *_: kernel)
         monkeypatch.setattr(_driver, "_cuda", lambda: software_driver)

@@ -4,14 +4,14 @@ import ctypes
 import re
 import struct
 from collections.abc import Callable
-from ctypes import c_uint32, c_void_p
+from ctypes import c_uint32, c_uint64, c_void_p
 from pathlib import Path
 
 import pytest
 import torch
 
 from onebit._errors import NativeError
-from onebit.ops.cuda import _driver, _launch, _sources
+from onebit.ops.cuda import _cache, _driver, _launch, _nvrtc, _sources
 from onebit.ops.cuda._sources import Kernel
 
 
@@ -43,9 +43,40 @@ def test_without_a_driver_the_message_says_so(monkeypatch: pytest.MonkeyPatch) -
         raise OSError(f"{name}: cannot open")
 
     _driver._cuda.cache_clear()
+    _driver._primary.cache_clear()
     monkeypatch.setattr(ctypes, "CDLL", absent)
     with pytest.raises(NativeError, match="CUDA driver is not installed"):
         _driver.enter(0)
+
+
+def test_a_kernel_starts_in_the_context_of_its_device_whichever_is_current(source_gpu: Callable) -> None:
+    device, words, out = source_gpu((8, 0)), torch.tensor([5]), torch.empty(3)
+    parameters = [c_void_p(words.data_ptr()), c_void_p(out.data_ptr()), c_uint64(1), c_uint32(3)]
+    for index, before in ((1, None), (0, 101), (1, 7), (1, 101)):  # none, the other device's, a stranger's, its own
+        device.current = before
+        _launch.spread(Kernel("words", "onebit_unpack"), index, parameters, 3)
+    assert device.contexts == [101, 100, 101, 101]
+    assert out.tolist() == [-1.0, 1.0, -1.0]
+
+
+def test_every_device_loads_a_kernel_into_its_own_context(
+    source_gpu: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kernel = Kernel("words", "onebit_unpack")
+    function = _launch._function.__wrapped__  # what the software device replaces
+    device, loaded = source_gpu((8, 0)), []
+    monkeypatch.setattr(_nvrtc, "compiler", lambda: _nvrtc.Compiler(None, (13, 0), frozenset({80})))  # type: ignore[arg-type]
+    monkeypatch.setattr(_cache, "cubin", lambda *_: b"")
+    monkeypatch.setattr(_driver, "load", lambda *_: loaded.append(device.current))
+    for index in (1, 0):
+        function(kernel, index, 0)
+    assert loaded == [101, 100]
+
+
+def test_a_kernel_is_not_loaded_while_a_graph_is_captured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: True)
+    with pytest.raises(NativeError, match=r"onebit_row_sums .*first time while a CUDA graph .*Call the model once"):
+        _launch._function.__wrapped__(Kernel("words", "onebit_row_sums"), 0, 0)
 
 
 def start(function: str, grid: tuple[int, int], block: tuple[int, int], *values: torch.Tensor | int) -> None:

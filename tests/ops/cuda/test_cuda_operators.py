@@ -7,6 +7,8 @@ from collections.abc import Callable
 import pytest
 import torch
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.fx.experimental.proxy_tensor import make_fx
 
 from onebit import bits, ops
 from onebit._errors import NativeError, OptionError, ShapeError
@@ -16,6 +18,7 @@ from onebit.bits._reference import Steps
 from onebit.ops import _dense_call, _epilogue, _family, _front_door
 from onebit.ops import cuda as engine
 from onebit.ops.cuda import _operators
+from onebit.runtime import PackedModel
 
 HOPPER, AMPERE, TURING, BLACKWELL = (9, 0), (8, 0), (7, 5), (12, 0)
 INPUTS = {"dense": _family.WORDS, "dense_u8": _family.PIXELS, "dense_s8": _family.SIGNED_BYTES}
@@ -202,3 +205,21 @@ def test_the_first_cuda_tensor_finds_its_kernel(software_gpu: Callable) -> None:
     software_gpu(AMPERE)
     x, handle, _, expected = case("dense", "int32", 6, 7, 70, 0)
     assert torch.equal(_front_door._on_cuda("dense_int32", x, handle, 7, 70), expected)
+
+
+def test_a_packed_model_is_traced_for_a_device_that_is_not_here(packed_mlp: Callable[..., PackedModel]) -> None:
+    """What torch.compile sees of a model on a GPU: its operators, on tensors that have a device and no memory."""
+    model = packed_mlp()
+    with FakeTensorMode():
+        x = torch.empty(33, 70, dtype=torch.uint8, device="cuda")
+        buffers = {
+            name: torch.empty(value.shape, dtype=value.dtype, device="cuda") for name, value in model.named_buffers()
+        }
+        run = make_fx(lambda x: torch.func.functional_call(model, buffers, (x,)))
+        nodes = [node for node in run(x).graph.nodes if node.op == "call_function"]
+    assert [str(node.target) for node in nodes] == [
+        f"onebit.dense_{kind}.default" for kind in ("u8_bits", "bits", "float")
+    ]
+    results = [node.meta["val"] for node in nodes]
+    assert {result.device.type for result in results} == {"cuda"}
+    assert [tuple(result.shape) for result in results] == [(33, 2), (33, 3), (33, 10)]

@@ -67,5 +67,5 @@ def test_what_was_prepared_goes_with_its_handle(software_gpu: Callable) -> None:
 def test_a_graph_cannot_be_captured_over_the_first_use(software_gpu: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
     software_gpu((9, 0))
     monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: True)
-    with pytest.raises(NativeError, match="Run the model once before the capture"):
+    with pytest.raises(NativeError, match="Call the model once before the capture"):
         _weights.prepared(handle_of(9, 65)[1], 9, 65, BITS)

@@ -1,6 +1,6 @@
 """The CUDA driver, libcuda, through ctypes: load a cubin, describe a matrix to the copy engine, launch on a stream.
 
-Contexts, memory and streams are torch's; this file only uses what is current.
+Memory and streams are torch's, and so are the contexts: every device's primary one, which torch's runtime uses, too.
 """
 
 from __future__ import annotations
@@ -68,15 +68,21 @@ def _check(status: int, what: str) -> None:
         raise NativeError(f"{what}: the CUDA driver answers {(name.value or b'?').decode()} ({status}).")
 
 
+@functools.cache
+def _primary(device: int) -> c_void_p:
+    """A device's primary context, which torch's memory and streams live in; retained once, as long as the process."""
+    context, handle = c_void_p(), c_int()
+    _check(_cuda().cuDeviceGet(byref(handle), device), "cuDeviceGet")
+    _check(_cuda().cuDevicePrimaryCtxRetain(byref(context), handle), "cuDevicePrimaryCtxRetain")
+    return context
+
+
 def enter(device: int) -> None:
-    """Makes torch's context of this device current where this thread has none yet."""
-    cuda, context, handle = _cuda(), c_void_p(), c_int()
-    _check(cuda.cuCtxGetCurrent(byref(context)), "cuCtxGetCurrent")
-    if context.value:
-        return
-    _check(cuda.cuDeviceGet(byref(handle), device), "cuDeviceGet")
-    _check(cuda.cuDevicePrimaryCtxRetain(byref(context), handle), "cuDevicePrimaryCtxRetain")
-    _check(cuda.cuCtxSetCurrent(context), "cuCtxSetCurrent")
+    """Makes this device's primary context current in this thread, whichever was."""
+    current, wanted = c_void_p(), _primary(device)
+    _check(_cuda().cuCtxGetCurrent(byref(current)), "cuCtxGetCurrent")
+    if current.value != wanted.value:
+        _check(_cuda().cuCtxSetCurrent(wanted), "cuCtxSetCurrent")
 
 
 def load(cubin: bytes, function: str, shared_bytes: int) -> c_void_p:

@@ -10,6 +10,7 @@ from ctypes import c_uint32, c_uint64, c_void_p
 import torch
 from torch import Tensor
 
+from onebit._errors import NativeError
 from onebit.ops.cuda import _cache, _driver, _nvrtc
 from onebit.ops.cuda._plan import BITS, Device, Plan
 from onebit.ops.cuda._sources import Kernel
@@ -26,7 +27,13 @@ def device_facts(index: int) -> Device:
 
 @functools.cache
 def _function(kernel: Kernel, index: int, shared_bytes: int) -> c_void_p:
-    """Compiled (or read from the cache) and loaded on this device, once in a process."""
+    """Compiled (or read from the cache) and loaded on this device, once in a process; not while a graph is captured."""
+    if torch.cuda.is_current_stream_capturing():
+        raise NativeError(
+            f"The kernel {kernel.function} ({' '.join(kernel.options()) or 'no macros'}) is used for the first time "
+            "while a CUDA graph is captured, and loading it is nothing that a graph can hold. Call the model once, "
+            "with an input of the same shape, before the capture."
+        )
     nvrtc = _nvrtc.compiler()
     arch = _nvrtc.architecture(device_facts(index).capability, kernel.file, nvrtc.architectures)
     cubin = _cache.cubin(kernel, arch, nvrtc.version, nvrtc.compile)

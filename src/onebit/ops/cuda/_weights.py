@@ -62,7 +62,7 @@ def remembered(weights: Tensor, what: tuple[object, ...], make: Callable[[], T])
     if torch.cuda.is_current_stream_capturing():
         raise NativeError(
             "These weights are used for the first time while a CUDA graph is captured, and preparing them waits for "
-            "the device. Run the model once before the capture."
+            "the device. Call the model once before the capture."
         )
     with _lock:
         for old in [name for name, entry in list(_prepared.items()) if _is_gone(entry)]:
