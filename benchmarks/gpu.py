@@ -14,6 +14,7 @@ if a check or a part fails.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import itertools
 import os
 import subprocess
@@ -23,11 +24,11 @@ from pathlib import Path
 
 import torch
 
+import gpu_plan
 from gpu_report import Report, checked, measured, ready, reason
 
 ROOT = Path(__file__).resolve().parent.parent
 PARTS = ("check", "matmul", "mlp", "convnet", "figure", "conv", "peak", "shapes")  # what matters most comes first
-LONGEST, MOST, CHECKS = 470.0, 150.0, 200.0  # seconds of all parts, of one, and of the checks together
 STOPPED = 124  # the exit code of what had no time left
 BATCHES = (1024, 1)  # of convolutions
 SLOW_ABOVE = 8192  # the paper's kernels take seconds beyond
@@ -203,10 +204,14 @@ def run_part(report: Report, part: str, sizes: list[int], kernels: list[str], na
 def run_apart(report: Report, part: str, options: list[str], seconds: float) -> int:
     """The exit code of one part in a process of its own; what ends it otherwise is a line of the report."""
     command = [sys.executable, str(Path(__file__)), "--only", part, "--out", str(report.path), *options]
+    process = subprocess.Popen([*command, "--seconds", f"{max(1.0, seconds - gpu_plan.LAST):.0f}"])
     try:
-        code = subprocess.run(command, timeout=seconds, check=False).returncode
+        code = process.wait(max(1.0, seconds - gpu_plan.KILL))
     except subprocess.TimeoutExpired:
-        report.note(part, "stopped", f"not finished after {seconds:.0f} s")
+        process.kill()
+        with contextlib.suppress(subprocess.TimeoutExpired):  # one that hangs in the driver is left to it
+            process.wait(gpu_plan.KILL)
+        report.note(part, "stopped", f"not finished after {seconds:.0f} s; its lines so far are kept")
         return STOPPED
     if code not in (0, 1):
         report.note(part, "crashed", f"exit code {code}")
@@ -236,19 +241,19 @@ def run_checks(report: Report, kernels: list[str], seconds: float) -> bool:
 
 def run_all(report: Report, parts: list[str], sizes: list[int], kernels: list[str]) -> bool:
     """Each part, and each size of the product, apart."""
-    jobs = [(part, size) for part in parts for size in (sizes if part == "matmul" else [0])]
-    good, end = True, time.monotonic() + LONGEST
-    for part, size in jobs:
-        left = end - time.monotonic()
-        if left < 5:
+    jobs = gpu_plan.jobs(parts, sizes)
+    good, end = True, time.monotonic() + gpu_plan.LONGEST
+    for index, (part, size) in enumerate(jobs):
+        seconds = gpu_plan.allowed(jobs, index, end - time.monotonic())
+        if seconds < 5:
             report.note(part, "skipped", "no time was left")
             good = False
             continue
         if part == "check":
-            good &= run_checks(report, kernels, min(left, CHECKS))
+            good &= run_checks(report, kernels, seconds)
             continue
         options = ["--kernels", *kernels, *(["--sizes", str(size)] if size else [])]
-        good &= run_apart(report, part, options, min(left, MOST)) == 0
+        good &= run_apart(report, part, options, seconds) == 0
     return good
 
 
@@ -258,6 +263,7 @@ def main() -> int:
     parser.add_argument("--sizes", nargs="+", type=int, default=[8192, 4096, 16384], metavar="N", help="cubes")
     parser.add_argument("--kernels", nargs="+", metavar="NAME", help="onebit's dense kernels (default: all)")
     parser.add_argument("--cases", nargs="+", metavar="NAME", help="of check (default: all)")
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="start no measurement after so many")
     parser.add_argument("--out", type=Path, help="the file to append to")
     args = parser.parse_args()
     if not torch.cuda.is_available():
@@ -268,6 +274,7 @@ def main() -> int:
     from onebit.ops import cuda as engine
 
     report = Report(args.out)
+    report.end = time.monotonic() + args.seconds
     kernels = args.kernels or engine.kernels()
     if len(args.only) > 1:
         print(f"{engine.status()}; torch {torch.__version__}", flush=True)

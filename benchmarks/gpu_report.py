@@ -30,6 +30,8 @@ def driver_version() -> str | None:
 class Report:
     """Prints a line for each figure and keeps it for the file."""
 
+    end = float("inf")  # of the time for measurements, by time.monotonic()
+
     def __init__(self, out: Path | None) -> None:
         facts = torch.cuda.get_device_properties(0)
         name = re.sub(r"[^a-z0-9]+", "-", facts.name.lower()).strip("-")
@@ -71,7 +73,10 @@ class Report:
 def measured(
     report: Report, part: str, what: str, work: Callable[[], object], operations: float, **more: object
 ) -> float:
-    """One line, or a note with the reason why this machine cannot run it."""
+    """One line, or a note with the reason why there is none: the machine cannot run it, or time is over."""
+    if time.monotonic() > report.end:
+        report.note(part, what, "not measured: no time was left")
+        return float("nan")
     try:
         return report.add(part, what, median_ms(work), operations, **more)
     except Exception as error:  # whatever it is belongs to this line alone

@@ -22,8 +22,13 @@ import gpu_checks  # noqa: E402
 import gpu_conv  # noqa: E402
 import gpu_convnet  # noqa: E402
 import gpu_mlp  # noqa: E402
+import gpu_plan  # noqa: E402
 import gpu_report  # noqa: E402
+import gpu_timing  # noqa: E402
 from gpu_differences import differences  # noqa: E402
+from onebit.bits._window import Padding, Window  # noqa: E402
+from onebit.ops._conv_checks import Conv  # noqa: E402
+from onebit.ops.cuda import Device, _conv_plan  # noqa: E402
 
 HOPPER = (9, 0)
 
@@ -143,6 +148,60 @@ def test_what_ends_a_process_costs_one_check(
     assert not gpu.run_checks(report, ["mma"], 60.0)
     assert calls[1:] == ([names[next_cases:]] if next_cases else [])
     assert {what for what, _ in lines(report)} == set(names)
+
+
+class Clock:
+    """time.monotonic and processes that need all the time they get, and their last seconds to be killed."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now, self.started = 1000.0, list[str]()
+        monkeypatch.setattr(gpu.time, "monotonic", lambda: self.now)
+        monkeypatch.setattr(gpu.subprocess, "Popen", self.start)
+
+    def start(self, command: list[str]) -> Clock:
+        self.started.append(command[command.index("--only") + 1])
+        return self
+
+    def wait(self, seconds: float) -> int:
+        self.now += seconds
+        raise subprocess.TimeoutExpired("a part", seconds)
+
+    def kill(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("sizes", [[8192, 4096, 16384], [1024] * 9], ids=len)
+def test_every_part_gets_its_turn_within_eight_minutes_though_all_of_them_hang(
+    report: Notes, monkeypatch: pytest.MonkeyPatch, sizes: list[int]
+) -> None:
+    clock = Clock(monkeypatch)
+    assert not gpu.run_all(report, list(gpu.PARTS), sizes, ["popc", "mma"])
+    assert clock.now - 1000 <= gpu_plan.LONGEST <= 8 * 60 - 15  # of the start
+    assert clock.started == [part for part, _ in gpu_plan.jobs(gpu.PARTS, sizes)]
+    kept = report.path.read_text()
+    assert all(f'"part": "{part}", "what": "stopped"' in kept for part in gpu.PARTS)
+
+
+def test_the_parts_fit_without_being_shortened() -> None:
+    jobs = gpu_plan.jobs(gpu.PARTS, [8192, 4096, 16384])
+    assert sum(gpu_plan.LEAST[part] for part, _ in jobs) <= gpu_plan.LONGEST
+    assert set(gpu_plan.LEAST) == set(gpu.PARTS)
+
+
+def test_the_layers_of_convolutions_fit_into_their_time() -> None:
+    """Twice what a measurement takes, for each line of the part on Hopper; compiling takes what is left."""
+    convs = [Conv(c, n, Window((3, 3), padding=Padding(1, 1, 1, 1)), 1, 0) for _, c, n in gpu_conv.LAYERS]
+    lines = sum(2 + len(_conv_plan.kernels(Device(HOPPER, 132), conv)) for conv in convs) * len(gpu.BATCHES)
+    assert lines >= 2 * 5 * (2 + 2)
+    assert 2 * lines * gpu_timing.BUDGET_MS / 1e3 < gpu_plan.LEAST["conv"] - gpu_plan.LAST
+
+
+def test_a_part_whose_time_is_over_says_so_in_every_line_left(paper: None, report: Notes) -> None:
+    report.end = 0.0
+    gpu.matmul(report, 32, ["mma"])
+    left = [note for _, note in report.notes("32^3")]
+    assert len(left) > 9
+    assert set(left[:-1]) == {"not measured: no time was left"}
 
 
 def test_nothing_of_onebit_is_needed_before_its_library_is_found() -> None:
