@@ -95,8 +95,9 @@ test-cuda-emulated: setup  ## run what NVRTC makes of the CUDA kernels on a mach
 	$(PIP) install --quiet nvidia-cuda-nvrtc
 	ONEBIT_EMULATED_CUDA=ptx $(BIN)/python -m pytest -n $(JOBS) tests/ops/cuda
 
-test-gpu: $(GPULIB)  ## on a machine with a GPU: every CUDA kernel against the definition
-	PYTHONPATH=src ONEBIT_LIBRARY=$(GPULIB) $(PYTHON) -m pytest -m gpu tests/parity/test_cuda_device.py
+test-gpu: $(GPULIB)  ## on a machine with a GPU: every CUDA kernel against the definition, and under compute-sanitizer
+	PYTHONPATH=src ONEBIT_LIBRARY=$(GPULIB) $(PYTHON) -m pytest -m gpu tests/parity/test_cuda_device.py tests/parity/test_cuda_small.py
+	PYTHONPATH=src ONEBIT_LIBRARY=$(GPULIB) $(PYTHON) tools/sanitize_gpu.py
 
 bench-gpu: $(GPULIB)  ## on such a machine: checks, then onebit against cuBLAS and the paper's kernels
 	ONEBIT_LIBRARY=$(GPULIB) $(PYTHON) benchmarks/gpu.py $(ARGS)

@@ -69,6 +69,7 @@ NO_MODULE_OF_ITS_OWN = {
     "tests/ops/cuda/test_cuda_layout.py": "executes the kernels' address functions, native/cuda/layout.cuh",
     "tests/ops/cuda/test_cuda_ptx.py": "executes what the compiler makes of every kernel",
     "tests/ops/cuda/test_gpu_benchmark.py": "runs benchmarks/gpu.py on the software device",
+    "tests/ops/cuda/test_gpu_sanitizer.py": "runs tools/sanitize_gpu.py with a program in compute-sanitizer's place",
     "tests/data/test_sample.py": "mirrors tools/make_mnist_sample.py and the files it makes",
 }
 NOT_MIRRORS = ("tests/format/", "tests/golden/", "tests/parity/")  # about several modules together
