@@ -11,6 +11,9 @@ import statistics
 import time
 from collections.abc import Callable
 
+from onebit.cli import main as _onebit  # noqa: F401  first: threads wait in torch as they do under `onebit train`
+
+# isort: split
 import torch
 from torch.profiler import ProfilerActivity, profile
 

@@ -43,7 +43,7 @@ enum {
     OB_ERROR_TYPE = 15,       /* no such element type or layout, or pixels (0 to 255) without a threshold */
     OB_ERROR_STEP = 16,       /* a step of a network names no known operator, or has an address where none belongs */
     OB_ERROR_VALUE = 17,      /* a step or an end of a network names a value that is not there, or gives one twice */
-    OB_ERROR_CONSTANT = 18,   /* a step of a network lacks a constant, or names one that is not there or too small */
+    OB_ERROR_CONSTANT = 18,   /* a step of a network lacks a constant, or names one not there or of another size */
     OB_ERROR_FIT = 19, /* a value of a network has another type or size than the step needs that reads or gives it */
     OB_ERROR_NETWORK = 20, /* no network has that number */
     OB_ERROR_MEMORY = 21,  /* the system gave no memory for a network's plan */
@@ -146,7 +146,7 @@ enum { OB_ACTIVATION_NONE = 0, OB_ACTIVATION_CLAMP = 1, OB_ACTIVATION_PRELU = 2 
  *   CLAMP       f = f < low[j] ? low[j] : f, then f = f > high[j] ? high[j] : f        (ReLU: 0 and infinity)
  *   PRELU       f = f > 0 ? f : slope[j] * f
  *   f = f + residual[i][j]                            if residual is given and residual_last is not 0
- * A NaN (of the residual) stays a NaN, and its sign is +1, as in ob_pack_f32; -0.0 counts as 0. */
+ * A NaN (of the residual) stays a NaN, and its sign is +1, as in ob_pack; -0.0 counts as 0. */
 typedef struct ob_epilogue {
     int32_t output;
     const float *scale, *bias;

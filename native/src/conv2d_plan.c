@@ -3,9 +3,9 @@
 
 #include "conv_weights.h"
 #include "parts.h"
+#include "workspace.h"
 
 enum {
-    ALIGNMENT = 64,
     READ_PAST = 64, /* a kernel may read so far past the end of the padded picture */
     MOST_UNIT = 64, /* 2 * 255 * 64 fits 16 bits: two products may be added there */
 };
@@ -26,17 +26,6 @@ void ob_axis_taps(const ob_axis *axis, int64_t place, int32_t taps[2]) {
     const int64_t past = left > 0 ? ob_parts(left, axis->dilation) : 0; /* not below first: the size is not negative */
     taps[0] = (int32_t)ob_least(first, axis->kernel);
     taps[1] = (int32_t)ob_least(past, axis->kernel);
-}
-
-/* Reserves count * size bytes in the workspace; SIZE_MAX stands for too many. */
-static size_t reserve(size_t *total, int64_t count, int64_t times, size_t size) {
-    const size_t at = *total;
-    size_t bytes;
-    if (at == SIZE_MAX || __builtin_mul_overflow((size_t)count, (size_t)times, &bytes) ||
-        __builtin_mul_overflow(bytes, size, &bytes) || bytes > SIZE_MAX / 4 - at)
-        return *total = SIZE_MAX;
-    *total = (at + bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-    return at;
 }
 
 static ob_status check_sums(const ob_conv2d_call *call, ob_conv2d_plan *p) {
@@ -62,17 +51,17 @@ static void lay_out(const ob_conv2d_call *call, ob_conv2d_plan *p) {
     }
     p->picture_bytes = all;
     p->base_step = ob_round_up(call->n, 64);
-    p->base = reserve(&p->total, p->leaves_out ? 0 : p->y.classes * p->x.classes, p->base_step, 4);
-    p->class_y = reserve(&p->total, p->y.out, 1, 4);
-    p->class_x = reserve(&p->total, p->x.out, 1, 4);
-    p->inside_y = reserve(&p->total, p->y.classes, 1, sizeof(ob_class));
-    p->inside_x = reserve(&p->total, p->x.classes, 1, sizeof(ob_class));
-    p->sums = reserve(&p->total, p->counted ? lines * 8 : 0, p->taps, 4);
-    p->zeros = reserve(&p->total, p->counted ? p->slots : 0, 1, 8);
-    p->places = reserve(&p->total, p->plain && !p->leaves_out ? p->steps : 0, 1, 8);
-    p->bytes = reserve(&p->total, p->u8 && p->plain ? ob_parts(call->n, 16) : 0, p->steps, 64);
-    p->picture = reserve(&p->total, p->padded ? all + READ_PAST : 0, 1, 1);
-    (void)reserve(&p->total, ALIGNMENT, 1, 1); /* the caller's memory may stand at any address */
+    p->base = ob_reserve(&p->total, p->leaves_out ? 0 : p->y.classes * p->x.classes, p->base_step, 4);
+    p->class_y = ob_reserve(&p->total, p->y.out, 1, 4);
+    p->class_x = ob_reserve(&p->total, p->x.out, 1, 4);
+    p->inside_y = ob_reserve(&p->total, p->y.classes, 1, sizeof(ob_class));
+    p->inside_x = ob_reserve(&p->total, p->x.classes, 1, sizeof(ob_class));
+    p->sums = ob_reserve(&p->total, p->counted ? lines * 8 : 0, p->taps, 4);
+    p->zeros = ob_reserve(&p->total, p->counted ? p->slots : 0, 1, 8);
+    p->places = ob_reserve(&p->total, p->plain && !p->leaves_out ? p->steps : 0, 1, 8);
+    p->bytes = ob_reserve(&p->total, p->u8 && p->plain ? ob_parts(call->n, 16) : 0, p->steps, 64);
+    p->picture = ob_reserve(&p->total, p->padded ? all + READ_PAST : 0, 1, 1);
+    ob_reserve_slack(&p->total);
 }
 
 ob_status ob_conv2d_plan_make(const ob_conv2d_call *call, int u8, ob_conv2d_plan *p) {

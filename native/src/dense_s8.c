@@ -5,22 +5,22 @@
 #include "dense.h"
 #include "threads.h"
 #include "weights.h"
+#include "workspace.h"
 
 enum {
-    ALIGNMENT = 64,
     COPY_BYTES = 1 << 16, /* per task */
     ALONE_BYTES = 1 << 17 /* of x and of the weights: below it, preparing costs less than waking a thread */
 };
 
 /* The tables: a row of words 0, then the bases of the channels. */
 static size_t row_bytes(int64_t k) {
-    return (size_t)ob_round_up(ob_parts(k, 64) * 8, ALIGNMENT);
+    return (size_t)ob_round_up(ob_parts(k, 64) * 8, OB_ALIGNMENT);
 }
 
 static ob_status lay_out(int64_t m, int64_t n, int64_t k, size_t *tables, size_t *copies) {
     if (!ob_weights_bytes(n, k) || m < 0 || m > INT64_MAX / 16 / ob_most(k, n)) return OB_ERROR_SIZE;
     *tables = row_bytes(k) + (size_t)ob_round_up(n, 64) * 4;
-    *copies = (size_t)ob_round_up(m * k, ALIGNMENT);
+    *copies = (size_t)ob_round_up(m * k, OB_ALIGNMENT);
     return OB_OK;
 }
 
@@ -83,7 +83,7 @@ void ob_dense_s8_bind(ob_dense_s8_ready *r, const void *x, void *out, void *bits
 size_t ob_dense_s8_workspace(int64_t m, int64_t n, int64_t k, int32_t threads) {
     size_t tables, copies;
     (void)threads;
-    return lay_out(m, n, k, &tables, &copies) ? 0 : tables + copies + ALIGNMENT; /* it may stand at any address */
+    return lay_out(m, n, k, &tables, &copies) ? 0 : tables + copies + OB_ALIGNMENT; /* it may stand at any address */
 }
 
 ob_status ob_dense_s8(const ob_dense_call *call) {
@@ -92,7 +92,8 @@ ob_status ob_dense_s8(const ob_dense_call *call) {
     if (status || call->m == 0) return status;
     const ob_epilogue *e = call->epilogue;
     if (!call->x || !ob_outputs_are_there(call->out, e)) return OB_ERROR_NULL;
-    if (!call->workspace || call->workspace_bytes < ready.tables + ready.copies + ALIGNMENT) return OB_ERROR_WORKSPACE;
+    if (!call->workspace || call->workspace_bytes < ready.tables + ready.copies + OB_ALIGNMENT)
+        return OB_ERROR_WORKSPACE;
     unsigned char *work = (unsigned char *)call->workspace + (64 - (uintptr_t)call->workspace % 64) % 64;
     ob_dense_s8_bind_memory(&ready, work, work + ready.tables);
     ob_dense_s8_bind(&ready, call->x, call->out, e->bits, e->residual);

@@ -8,7 +8,7 @@ static const char *const sentences[OB_STATUS_COUNT] = {
     [OB_ERROR_NULL] = "a pointer that must point somewhere is NULL",
     [OB_ERROR_SIZE] = "a size is negative, or zero where it must not be, or so large that the result would overflow",
     [OB_ERROR_OUTPUT] = "the epilogue names no known output kind or activation, or lacks an array that it needs",
-    [OB_ERROR_DIRECTION] = "a direction of the bits epilogue is neither +1 nor -1",
+    [OB_ERROR_DIRECTION] = "a direction is neither +1 nor -1",
     [OB_ERROR_WEIGHTS] = "the weights were not made by ob_weights_pack (for a convolution: ob_conv_weights_pack), or "
                          "were made for other sizes",
     [OB_ERROR_WORKSPACE] = "the workspace is NULL, or smaller than the operator's workspace function asks for",

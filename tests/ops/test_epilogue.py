@@ -187,7 +187,7 @@ def test_wrong_steps_are_refused_with_what_arrived():
             ops.dense_fused(*problem.arguments(*steps))
     with pytest.raises(DtypeError, match=r"threshold has dtype torch\.int32; expected torch\.float32"):
         ops.dense_both(*problem.arguments(torch.zeros(n, dtype=torch.int32), problem.direction))
-    with pytest.raises(NativeError, match="direction of the bits epilogue is neither"):
+    with pytest.raises(NativeError, match="direction is neither"):
         ops.dense_both(*problem.arguments(torch.zeros(n), torch.zeros(n, dtype=torch.int8)))
     with pytest.raises(OptionError, match="residual requires a gradient"):
         ops.dense_fused(*problem.arguments((), torch.zeros(3, 2, n, requires_grad=True)))

@@ -48,4 +48,16 @@ OB_INLINE ob_pack_run ob_pack_run_at(const ob_pack_job *job, int64_t row, int64_
                          .out = job->out + row * job->words * 8};
 }
 
+/* 64 channels of fewer places than the kernel's block has, one by one. */
+OB_INLINE void ob_pack_few(const ob_pack_job *job, const ob_pack_run *run, int64_t channel, const int type,
+                           const int compared) {
+    for (int64_t place = 0; place < run->count; place++) {
+        const unsigned char *x = run->x + channel * run->plane_bytes + place * ob_pack_bytes(type);
+        uint64_t word = 0;
+        for (int64_t b = 0; b < 64 && channel + b < job->c; b++, x += run->plane_bytes)
+            word |= ob_pack_minus(job, x, channel + b, type, compared) << b;
+        memcpy(run->out + place * job->words * 8 + channel / 8, &word, sizeof word);
+    }
+}
+
 #endif

@@ -117,18 +117,6 @@ OB_INLINE void blocks(const ob_pack_job *job, const ob_pack_run *run, int64_t ch
         block(job, run, place < last ? place : last, channel, type, compared, vectors);
 }
 
-/* Fewer places than a vector has, one by one. */
-OB_INLINE void few(const ob_pack_job *job, const ob_pack_run *run, int64_t channel, const int type,
-                   const int compared) {
-    for (int64_t place = 0; place < run->count; place++) {
-        const unsigned char *x = run->x + channel * run->plane_bytes + place * ob_pack_bytes(type);
-        uint64_t word = 0;
-        for (int64_t b = 0; b < 64 && channel + b < job->c; b++, x += run->plane_bytes)
-            word |= ob_pack_minus(job, x, channel + b, type, compared) << b;
-        memcpy(run->out + place * job->words * 8 + channel / 8, &word, sizeof word);
-    }
-}
-
 OB_INLINE void planes(const ob_pack_job *job, int64_t first, int64_t count, const int type, const int compared) {
     for (int64_t row = first, end = first + count; row < end;) {
         const ob_pack_run run = ob_pack_run_at(job, row, end - row, type);
@@ -138,7 +126,7 @@ OB_INLINE void planes(const ob_pack_job *job, int64_t first, int64_t count, cons
             else if (run.count >= 8)
                 blocks(job, &run, channel, type, compared, 1);
             else
-                few(job, &run, channel, type, compared);
+                ob_pack_few(job, &run, channel, type, compared);
         }
         row += run.count;
     }

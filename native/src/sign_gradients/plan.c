@@ -2,9 +2,9 @@
 #include "plan.h"
 
 #include "../parts.h"
+#include "../workspace.h"
 
 enum {
-    ALIGNMENT = 64,
     TASK_VALUES = 1 << 16, /* as in pack.c */
     MOST_TERMS = 1 << 23,  /* of a sum: 255 * 2^23 < 2^31 */
 };
@@ -34,17 +34,6 @@ static ob_status axis_make(int64_t size, const ob_sign_gradients_call *call, int
     return OB_OK;
 }
 
-/* Reserves count * times values of `size` bytes in the workspace; SIZE_MAX stands for too many. */
-static size_t reserve(size_t *total, int64_t count, int64_t times, size_t size) {
-    const size_t at = *total;
-    size_t bytes;
-    if (at == SIZE_MAX || __builtin_mul_overflow((size_t)count, (size_t)times, &bytes) ||
-        __builtin_mul_overflow(bytes, size, &bytes) || bytes > SIZE_MAX / 4 - at)
-        return *total = SIZE_MAX;
-    *total = (at + bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-    return at;
-}
-
 static ob_status lay_out(const ob_sign_gradients_call *call, ob_gradient_plan *p) {
     const int64_t channels = p->blocks * OB_BLOCK_CHANNELS, c = p->panels * OB_PANEL_CHANNELS;
     const int64_t for_x = call->x_gradient != NULL, for_w = call->w_gradient != NULL;
@@ -53,23 +42,23 @@ static ob_status lay_out(const ob_sign_gradients_call *call, ob_gradient_plan *p
     if (__builtin_mul_overflow(p->y.padded, p->row_bytes, &p->picture_bytes) ||
         __builtin_mul_overflow(p->taps * p->n_quads, OB_QUAD_BYTES, &panel))
         return OB_ERROR_SIZE;
-    p->largest = reserve(total, call->batch, 1, 4);
-    p->largest_of = reserve(total, p->maxima_tasks, channels, 4);
-    p->by_picture = reserve(total, call->batch, 1, 4);
-    p->picture_step = reserve(total, call->batch, 1, 4);
-    p->by_channel = reserve(total, channels, 1, 4);
-    p->channel_step = reserve(total, channels, 1, 4);
-    p->sums = reserve(total, p->bytes_tasks, channels, 4);
-    p->base_w = reserve(total, channels, 1, 4);
-    p->taps_of = reserve(total, p->phases + 1, 1, 8);
-    p->tap_bytes = reserve(total, p->taps, 1, 8);
-    p->tap = reserve(total, p->taps, 1, 8);
-    p->base_x = reserve(total, p->phases, c, 4);
-    p->zeros = reserve(total, p->place_bytes, 1, 1);
-    p->w_panels = reserve(total, for_x * p->panels, panel, 1);
-    p->pictures = reserve(total, for_x * call->batch, p->picture_bytes, 1);
-    p->bytes_of = reserve(total, for_w * p->blocks, p->quads, 4 * OB_BLOCK_CHANNELS);
-    (void)reserve(total, ALIGNMENT, 1, 1); /* the caller's memory may stand at any address */
+    p->largest = ob_reserve(total, call->batch, 1, 4);
+    p->largest_of = ob_reserve(total, p->maxima_tasks, channels, 4);
+    p->by_picture = ob_reserve(total, call->batch, 1, 4);
+    p->picture_step = ob_reserve(total, call->batch, 1, 4);
+    p->by_channel = ob_reserve(total, channels, 1, 4);
+    p->channel_step = ob_reserve(total, channels, 1, 4);
+    p->sums = ob_reserve(total, p->bytes_tasks, channels, 4);
+    p->base_w = ob_reserve(total, channels, 1, 4);
+    p->taps_of = ob_reserve(total, p->phases + 1, 1, 8);
+    p->tap_bytes = ob_reserve(total, p->taps, 1, 8);
+    p->tap = ob_reserve(total, p->taps, 1, 8);
+    p->base_x = ob_reserve(total, p->phases, c, 4);
+    p->zeros = ob_reserve(total, p->place_bytes, 1, 1);
+    p->w_panels = ob_reserve(total, for_x * p->panels, panel, 1);
+    p->pictures = ob_reserve(total, for_x * call->batch, p->picture_bytes, 1);
+    p->bytes_of = ob_reserve(total, for_w * p->blocks, p->quads, 4 * OB_BLOCK_CHANNELS);
+    ob_reserve_slack(total);
     return *total == SIZE_MAX ? OB_ERROR_SIZE : OB_OK;
 }
 

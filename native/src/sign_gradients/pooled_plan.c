@@ -1,6 +1,7 @@
 /* pooled_plan.c: which calls pooled.c can do, and its workspace. */
 #include "../parts.h"
 #include "../threads.h"
+#include "../workspace.h"
 #include "pooled.h"
 
 enum {
@@ -18,12 +19,6 @@ static int same_size(const ob_sign_gradients_call *call) {
     return !call->stochastic && call->n <= MOST_CHANNELS && call->height > 1 && call->width > 1 &&
            call->width <= MOST_WIDTH && call->height * call->width <= MOST_WINDOWS && call->batch > 0 &&
            call->batch * (call->height / 2) * (call->width / 2) <= MOST_WINDOWS;
-}
-
-static size_t reserve(size_t *total, int64_t count, int64_t bytes) {
-    const size_t at = *total;
-    *total += (size_t)ob_round_up(count * bytes, 64);
-    return at;
 }
 
 /* A strip is some pictures, or some rows of windows of one; its sums stay in the second cache. */
@@ -44,21 +39,21 @@ static void lay_out(ob_pooled_job *job) {
     const int64_t for_x = job->call->x_gradient != NULL, for_w = job->call->w_gradient != NULL;
     size_t *total = &job->total;
     *total = p->total;
-    job->values = reserve(total, job->windows * job->call->n, 4);
-    job->lower = reserve(total, job->windows, p->place_bytes);
-    job->right = reserve(total, job->windows, p->place_bytes);
-    job->of_w = reserve(total, for_w * 2 * p->blocks * p->quads, 4 * OB_BLOCK_CHANNELS);
-    job->planes = reserve(total, for_x * p->panels * OB_WINDOW_PLANES * p->n_quads, OB_QUAD_BYTES);
-    job->base_x = reserve(total, p->panels * OB_WINDOW_PLANES * c, 4);
-    job->sums_w = reserve(total, n * OB_WINDOW_PLANES, 4);
-    job->sums = reserve(total, for_w * p->panels * job->call->n, OB_POOLED_SUMS * 4);
+    job->values = ob_reserve(total, job->windows * job->call->n, 4, 1);
+    job->lower = ob_reserve(total, job->windows, p->place_bytes, 1);
+    job->right = ob_reserve(total, job->windows, p->place_bytes, 1);
+    job->of_w = ob_reserve(total, for_w * 2 * p->blocks * p->quads, 4 * OB_BLOCK_CHANNELS, 1);
+    job->planes = ob_reserve(total, for_x * p->panels * OB_WINDOW_PLANES * p->n_quads, OB_QUAD_BYTES, 1);
+    job->base_x = ob_reserve(total, p->panels * OB_WINDOW_PLANES * c, 4, 1);
+    job->sums_w = ob_reserve(total, n * OB_WINDOW_PLANES, 4, 1);
+    job->sums = ob_reserve(total, for_w * p->panels * job->call->n, OB_POOLED_SUMS * 4, 1);
     const int64_t x_slot = job->slot_rows * (p->place_bytes + OB_WINDOW_PLANES * c * 4 + 8 + 8 + 4) +
                            (OB_WINDOW_FACTORS + 1) * job->wide * c * 4;
     const int64_t w_slot =
         (8 * OB_POOLED_SOME_QUADS + OB_WINDOW_FACTORS * OB_PANEL_QUADS) * OB_QUAD_BYTES + n * OB_PANEL_QUADS * 4;
     job->slot_bytes = (size_t)ob_round_up(ob_most(for_x * x_slot, for_w * w_slot), 64);
-    job->slot = reserve(total, job->slots, (int64_t)job->slot_bytes);
-    *total += 64; /* the caller's memory may stand at any address */
+    job->slot = ob_reserve(total, job->slots, 1, job->slot_bytes);
+    ob_reserve_slack(total);
 }
 
 int ob_pooled_plan(const ob_sign_gradients_call *call, ob_pooled_job *job) {
@@ -76,5 +71,5 @@ int ob_pooled_plan(const ob_sign_gradients_call *call, ob_pooled_job *job) {
     job->slots = ob_executor_threads(call->executor);
     cut(job);
     lay_out(job);
-    return 1;
+    return job->total != SIZE_MAX;
 }
