@@ -98,9 +98,10 @@ static void make_bytes(ob_gradients_job *s) {
     ob_run(call->executor, p->bytes_tasks + (call->x_gradient ? p->panels * p->taps : 0), bytes_task, s);
     int32_t *base = OB_PART(s, int32_t, base_w);
     for (int64_t j = 0; j < channels; j++) {
-        base[j] = 0;
+        uint32_t sum = 0; /* unsigned: where the maximum is NaN the bytes are anything, and their sums may wrap */
         for (int64_t task = 0; task < p->bytes_tasks; task++)
-            base[j] -= OB_PART(s, const int32_t, sums)[task * channels + j];
+            sum += OB_PART(s, const uint32_t, sums)[task * channels + j];
+        base[j] = (int32_t)(0 - sum);
     }
 }
 
