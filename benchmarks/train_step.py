@@ -11,7 +11,7 @@ import statistics
 import time
 from collections.abc import Callable
 
-from onebit.cli import main as _onebit  # noqa: F401  first: threads wait in torch as they do under `onebit train`
+import onebit.cli  # noqa: F401  first: threads wait in torch as they do under `onebit train`
 
 # isort: split
 import torch

@@ -178,7 +178,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1)
                         const BoxArgs args) {
     OB_SHARED_TILES(memory);
     Shared s = shared_layout(memory);
-    u32 group = __shfl_sync(0xFFFFFFFFu, threadIdx.x / 128, 0), warp = threadIdx.x / 32 % 4, lane = threadIdx.x % 32;
+    u32 group = warpgroup(), warp = threadIdx.x / 32 % 4, lane = threadIdx.x % 32;
     if (threadIdx.x == 0) barriers_start(s);
     clear_rest(s, args);
     __syncthreads();

@@ -88,9 +88,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1)
                        const DenseArgs args) {
     OB_SHARED_TILES(memory);
     Shared s = shared_layout(memory);
-    /* Through a shuffle the compiler learns that all lanes agree, and keeps what follows from it in uniform
-     * registers. */
-    u32 group = __shfl_sync(0xFFFFFFFFu, threadIdx.x / 128, 0), warp = threadIdx.x / 32 % 4, lane = threadIdx.x % 32;
+    u32 group = warpgroup(), warp = threadIdx.x / 32 % 4, lane = threadIdx.x % 32;
     if (threadIdx.x == 0) barriers_start(s);
     if (CLUSTER > 1)
         cluster_sync();

@@ -52,6 +52,10 @@ enum {
     CONSUMER_REGISTERS = CONSUMERS == 3 ? 160 : (504 - PRODUCER_REGISTERS) / 2,
 };
 
+/* This thread's warpgroup. Through a shuffle the compiler learns that all lanes agree, and keeps what follows from it in
+ * uniform registers. */
+OB_DEVICE u32 warpgroup() { return __shfl_sync(0xFFFFFFFFu, threadIdx.x / 128, 0); }
+
 struct Shared {
     u8 *stages;
     int *tables; /* two: bounds, flips, and what else the kernel keeps for a tile */

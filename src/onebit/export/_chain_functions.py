@@ -16,7 +16,7 @@ from onebit.export._chains import Chain, regrouped
 from onebit.export._functions import OPSET
 from onebit.export._nodes import label
 from onebit.export._operators import BY_TARGET, DOMAIN, DOMAIN_VERSION, REGROUPING
-from onebit.ops._network import integers
+from onebit.ops._network import described
 
 if TYPE_CHECKING:
     from onebit.export._onnx import GraphWriter
@@ -35,7 +35,7 @@ def write_chain(writer: GraphWriter, chain: Chain, name: str) -> onnx.FunctionPr
     assert chain.network is not None
     writer.nodes.append(
         helper.make_node(
-            name, inputs, outputs, f"{names[0]} to {names[-1]}", domain=DOMAIN, network=integers(chain.network),
+            name, inputs, outputs, f"{names[0]} to {names[-1]}", domain=DOMAIN, network=described(chain.network),
             doc_string=f"libonebit runs these {len(names)} operators in one call.",
         )
     )  # fmt: skip

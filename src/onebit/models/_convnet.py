@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from functools import partial
 
 from torch import Tensor, nn
 
@@ -46,10 +47,7 @@ class ConvNet(nn.Sequential):
                 side //= 2
             self.add_module(f"conv{depth}", end_block(block, batch_norm_named(batch_norm, width, maps=True), active))
             inputs = width
-
-        def norm(width: int, last: bool) -> nn.Module:
-            return batch_norm_named(batch_norm, width, last=last)
-
+        norm = partial(batch_norm_named, batch_norm)
         add_dense_layers(self, inputs * side * side, hidden, classes, active, weights, norm)
 
     def forward(self, x: Tensor) -> Tensor:

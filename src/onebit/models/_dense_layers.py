@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Protocol
 
 from torch import nn
 
 from onebit.models._activation import Activation, end_block
 from onebit.nn import BinaryLinear
 
-Norm = Callable[[int, bool], nn.Module]
-"""(width, whether it is that of the scores) -> a new batch norm."""
+
+class Norm(Protocol):
+    """Makes a new batch norm of a width; last: it is that of the scores."""
+
+    def __call__(self, width: int, /, *, last: bool) -> nn.Module: ...
 
 
 def add_dense_layers(
@@ -34,5 +38,5 @@ def add_dense_layers(
         linear = BinaryLinear(inputs, width, input_quantizer=active.quantizer(), weight_quantizer=weights)
         block = OrderedDict[str, nn.Module](linear=linear)
         name = "output" if last else f"dense{depth}"
-        model.add_module(name, end_block(block, norm(width, last), None if last else active))
+        model.add_module(name, end_block(block, norm(width, last=last), None if last else active))
         inputs = width

@@ -63,7 +63,7 @@ class LarqVGG(nn.Sequential):
             self.add_module(f"conv{depth}", end_block(block, UnscaledBatchNorm2d(width), active))
             inputs = width
 
-        def norm(width: int, last: bool) -> nn.Module:  # noqa: ARG001  the scores have the same
+        def norm(width: int, *, last: bool) -> nn.Module:  # noqa: ARG001  the scores have the same
             return UnscaledBatchNorm1d(width)
 
         add_dense_layers(self, inputs * side * side, hidden, classes, active, weights, norm)

@@ -162,7 +162,7 @@ class Network:
         return self
 
 
-def integers(network: Network) -> list[int]:
+def described(network: Network) -> list[int]:
     """The description without the constants, as native/frontends/ort_chain.c reads it."""
     found = [FORM, *(len(part) for part in (network.values, network.steps, network.inputs, network.outputs))]
     for shape, dtype in network.values:

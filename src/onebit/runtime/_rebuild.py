@@ -20,7 +20,7 @@ from onebit.export._chains import describe
 from onebit.export._functions import OPSET
 from onebit.export._operators import BY_ONNX_NAME, DOMAIN, DOMAIN_VERSION, LISTS, Operator
 from onebit.export._spec import InputSpec
-from onebit.ops._network import integers
+from onebit.ops._network import described
 from onebit.runtime import _float_nodes, _tensors
 from onebit.runtime._inlined import check_functions, inlined, is_chain
 from onebit.runtime._model import PackedModel
@@ -106,7 +106,7 @@ class _Rebuilder:
         for node in filter(is_chain, self._onnx.node):
             said = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
             network = describe(packed.graph_module, packed.values, self._chains.get(node.op_type, [])).network
-            if network is None or said != {NETWORK: integers(network)}:
+            if network is None or said != {NETWORK: described(network)}:
                 raise FormatError(
                     f"node {_label(node)} tells the library other steps than its definition has. The file is damaged."
                 )

@@ -27,6 +27,7 @@ from onebit.ops.cuda._plan import (
     Plan,
     forced_parts,
     form_of_bits,
+    named_in_parts,
     row_alignment,
     split_macros,
     wgmma_work,
@@ -119,7 +120,7 @@ def _choice(device: Device, conv: Conv, operand: int, out: Places, align: int) -
     parts = {name: 1 if name == "mma" else each.parts(device.processors) for name, each in works.items()}
     cycles = {name: each.cycles(device.processors, parts[name]) for name, each in works.items()}
     best = min(cycles, key=lambda name: cycles[name])
-    return "popc" if counted < cycles[best] else best if parts[best] == 1 else f"{best}/{parts[best]}"
+    return "popc" if counted < cycles[best] else named_in_parts(best, parts[best])
 
 
 def _boxes(conv: Conv, out: Places, name: str) -> Boxes:
@@ -149,7 +150,7 @@ def _wgmma(device: Device, conv: Conv, output: int, cut: Boxes, name: str, parts
             "onebit_conv2d_wgmma",
             (*split_macros(output, parts), ("OB_SLICE", cut.slice_bytes), *shape),
         ),
-        name=f"wgmma {name}" + (f"/{parts}" if parts > 1 else ""),
+        name=named_in_parts(f"wgmma {name}", parts),
         form=AND,
         tile=variant.tile,
         grid=min(tiles, device.processors),

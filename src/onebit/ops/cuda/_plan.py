@@ -144,7 +144,7 @@ def _choice(device: Device, operand: int, m: int, n: int, row_bytes: int, hopper
     whole = [name for name in works if name != "mma" and not VARIANTS[name].in_parts]
     parts = {name: 1 if name in whole else each.parts(device.processors) for name, each in works.items()}
     best = min(works, key=lambda name: works[name].cycles(device.processors, parts[name]))
-    return best if parts[best] == 1 else f"{best}/{parts[best]}"
+    return named_in_parts(best, parts[best])
 
 
 def work(name: str, m: int, n: int, row_bytes: int) -> Work:
@@ -174,6 +174,11 @@ def forced_parts(number: str, steps: int) -> int:
     return _tiles(steps, _tiles(steps, int(number)))
 
 
+def named_in_parts(name: str, parts: int) -> str:
+    """How a plan calls a kernel that is given parts of k."""
+    return name if parts == 1 else f"{name}/{parts}"
+
+
 def split_macros(output: int, parts: int) -> tuple[tuple[str, int], ...]:
     """Macros of the output: parts leave sums."""
     return (("OB_OUTPUT", output),) if parts == 1 else (("OB_OUTPUT", INT32), ("OB_SPLIT", 1))
@@ -186,7 +191,7 @@ def _wgmma(device: Device, operand: int, output: int, m: int, n: int, name: str,
     macros = (("OB_OPERAND", operand), *split_macros(output, parts), *variant.macros())
     return Plan(
         kernel=Kernel("dense_wgmma", "onebit_dense_wgmma", macros),
-        name=f"wgmma {name}" + (f"/{parts}" if parts > 1 else ""),
+        name=named_in_parts(f"wgmma {name}", parts),
         form=AND if operand == BITS else DOT,
         tile=variant.tile,
         grid=min(tiles, max(1, device.processors // variant.cluster)) * variant.cluster,
@@ -209,7 +214,7 @@ def _mma(device: Device, operand: int, output: int, m: int, n: int, k: int, alig
     padded = parts * _tiles(_tiles(_row_bytes(operand, k), 64), parts) * 512
     return Plan(
         kernel=Kernel("dense_mma", "onebit_dense_mma", macros),
-        name="mma 128x128" + (f"/{parts}" if parts > 1 else ""),
+        name=named_in_parts("mma 128x128", parts),
         form=form,
         tile=(128, 128),
         grid=_tiles(m, 128) * _tiles(n, 128) * parts,
