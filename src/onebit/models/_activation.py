@@ -39,10 +39,6 @@ class Activation:
         """A new module to stand in front of that layer; None if the layer quantizes its input itself."""
         return FLOAT[self.name]() if self.name in FLOAT else None
 
-    def always(self) -> nn.Module:
-        """A new module in either case, for a place where something stands between the activation and the layer."""
-        return self.module() or quantizers.get(self.name)
-
 
 def end_block(block: OrderedDict[str, nn.Module], norm: nn.Module, active: Activation | None) -> nn.Sequential:
     """The block with its batch norm behind it, and the activation if that is one of floats."""

@@ -15,12 +15,11 @@ from onebit.nn import BinaryLinear, Pixels
 
 
 class MLP(nn.Sequential):
-    """pixels, dropout, [linear, batch norm, sign, dropout] for each hidden width, linear, batch norm.
+    """pixels, [dropout, linear, batch norm, sign] for each hidden width, dropout, linear, batch norm.
 
-    uint8 (N, 1, H, W) or (N, inputs) -> real scores (N, classes). The first layer sees pixels, every later one signs;
-    no layer has float weights. Dropout acts in training only, so a trained network is exactly
-    Pixels -> [linear -> batch norm -> sign] ... -> linear -> batch norm. Without dropout between the layers each takes
-    the sign of its input itself.
+    uint8 (N, 1, H, W) or (N, inputs) -> real scores (N, classes). The first layer sees pixels, every later one takes
+    the sign of its input itself; no layer has float weights. Dropout is the layers' own and acts in training only, so a
+    trained network is exactly Pixels -> [linear -> batch norm -> sign] ... -> linear -> batch norm.
     """
 
     def __init__(
@@ -33,21 +32,15 @@ class MLP(nn.Sequential):
         weights: str | None,
         batch_norm: str,
     ) -> None:
-        super().__init__(OrderedDict(flatten=nn.Flatten(), pixels=Pixels(), dropout=nn.Dropout(dropout[0])))
+        super().__init__(OrderedDict(flatten=nn.Flatten(), pixels=Pixels()))
         active = Activation.named("mlp", activation)
         for depth, width in enumerate((*hidden, classes), start=1):
             last = depth > len(hidden)
-            signs = None if depth == 1 or dropout[1] else active.quantizer()
-            linear = BinaryLinear(inputs, width, input_quantizer=signs, weight_quantizer=weights)
-            norm = batch_norm_named(batch_norm, width, last=last)
+            signs, p = (None, dropout[0]) if depth == 1 else (active.quantizer(), dropout[1])
+            linear = BinaryLinear(inputs, width, input_quantizer=signs, weight_quantizer=weights, input_dropout=p)
             block = OrderedDict[str, nn.Module](linear=linear)
-            if dropout[1] and not last:
-                block.update(norm=norm, sign=active.always(), dropout=nn.Dropout(dropout[1]))
-                self.add_module(f"hidden{depth}", nn.Sequential(block))
-            else:
-                self.add_module(
-                    "output" if last else f"hidden{depth}", end_block(block, norm, None if last else active)
-                )
+            norm = batch_norm_named(batch_norm, width, last=last)
+            self.add_module("output" if last else f"hidden{depth}", end_block(block, norm, None if last else active))
             inputs = width
 
     def forward(self, x: Tensor) -> Tensor:

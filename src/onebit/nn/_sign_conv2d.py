@@ -8,10 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from onebit.nn._sign_products import NEAREST, backward_dtype, plain, signs_in, through
+from onebit.nn._sign_products import NEAREST, Gradients, backward_dtype, plain, signs_in, through
 
 _NHWC, _NCHW = (0, 2, 3, 1), (0, 3, 1, 2)
-Gradients = tuple[Tensor | None, Tensor | None]
 
 
 @torch.library.custom_op("onebit::sign_conv2d", mutates_args=(), device_types="cpu")

@@ -17,6 +17,9 @@ from torch import Tensor
 
 import onebit.ops  # noqa: F401  registers torch.ops.onebit.*
 
+Gradients = tuple[Tensor | None, Tensor | None]
+"""Those of x and of the weights; None where nobody asks."""
+
 NEAREST = -1  # the rounding of `sign_gradients` without a random number: resuming and repeating need no state
 
 
