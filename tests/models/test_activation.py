@@ -12,7 +12,6 @@ def test_a_quantizer_goes_into_the_next_layer_and_a_float_activation_stands_befo
     sign, relu = Activation.named("net", "sign"), Activation.named("net", "relu")
     assert isinstance(sign.quantizer(), Sign)
     assert sign.module() is None
-    assert isinstance(sign.always(), Sign)
     assert relu.quantizer() is None
     assert isinstance(relu.module(), torch.nn.ReLU)
 

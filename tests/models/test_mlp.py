@@ -4,7 +4,7 @@ from torch import nn as torch_nn
 
 from onebit import models
 from onebit._errors import DtypeError, OptionError, ShapeError
-from onebit.nn import BinaryLinear, Pixels, latent_weights
+from onebit.nn import BinaryLinear, Pixels, binary_layers, latent_weights
 from onebit.quantizers import Sign, StochasticSign
 
 
@@ -15,13 +15,12 @@ def pictures(n, seed=0):
 def test_the_papers_network_has_its_order_and_size():
     with torch.device("meta"):
         model = models.mlp()
-    leaves = [module for module in model.modules() if not list(module.children())]
-    # modules() lists a layer, then the quantizer of its weights.
-    hidden = [BinaryLinear, Sign, torch_nn.BatchNorm1d, Sign, torch_nn.Dropout]
+    # modules() lists a layer, then the quantizers of its input and of its weights.
+    hidden, later = [BinaryLinear, Sign, torch_nn.BatchNorm1d], [BinaryLinear, Sign, Sign, torch_nn.BatchNorm1d]
     kinds = [type(module) for module in model.modules() if not isinstance(module, torch_nn.Sequential)]
-    first = [torch_nn.Flatten, Pixels, torch_nn.Dropout]
-    assert kinds == [*first, *hidden, *hidden, *hidden, BinaryLinear, Sign, torch_nn.BatchNorm1d]
-    assert [module.p for module in leaves if isinstance(module, torch_nn.Dropout)] == [0.2, 0.5, 0.5, 0.5]
+    assert kinds == [torch_nn.Flatten, Pixels, *hidden, *later, *later, *later]
+    assert [layer.input_dropout for _, layer in binary_layers(model)] == [0.2, 0.5, 0.5, 0.5]
+    leaves = [module for module in model.modules() if not list(module.children())]
     assert {(m.eps, m.momentum) for m in leaves if isinstance(m, torch_nn.BatchNorm1d)} == {(1e-4, 0.1)}
     assert sum(weight.numel() for weight in latent_weights(model)) == 36_806_656
 
@@ -64,7 +63,7 @@ def test_exported_graph_holds_no_estimator():
 
 def test_options_choose_quantizers():
     model = models.mlp(hidden=(8,), activation="stochastic-sign", weights=None)
-    assert isinstance(model.hidden1.sign, StochasticSign)
+    assert isinstance(model.output.linear.input_quantizer, StochasticSign)
     assert list(latent_weights(model)) == []
 
 

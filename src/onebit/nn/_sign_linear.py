@@ -66,7 +66,7 @@ def _backward(ctx: Any, upstream: Tensor, *_: Any) -> tuple[Tensor | None, ...]:
 
 
 def _of_bytes(ctx: Any, upstream: Tensor) -> Gradients:
-    x, weight, kept, words, rows = ctx.saved_tensors
+    x, weight, kept, words, _ = ctx.saved_tensors
     for_x, for_weight = ctx.needs_input_grad[:2]
     if kept is None:
         gx, gw = _sums(ctx, upstream, x, words, (for_x, for_weight))
@@ -78,7 +78,7 @@ def _of_bytes(ctx: Any, upstream: Tensor) -> Gradients:
 
 def _sums(ctx: Any, upstream: Tensor, x: Tensor, words: Tensor, wanted: tuple[bool, bool]) -> tuple[Tensor, Tensor]:
     """Both gradients by whole numbers: rows are pictures of one place."""
-    _, weight, _, _, rows = ctx.saved_tensors
+    weight, rows = ctx.saved_tensors[1], ctx.saved_tensors[4]
     pictures = (each.reshape(-1, 1, 1, each.shape[-1]) for each in (upstream, x, weight, words, rows))
     gradients: tuple[Tensor, Tensor] = torch.ops.onebit.sign_gradients(*pictures, *_DENSE, ctx.windows, wanted, NEAREST)
     return gradients
