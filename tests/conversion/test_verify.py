@@ -10,6 +10,9 @@ from torch import Tensor, nn
 
 from onebit._errors import ConversionError, DtypeError
 from onebit.conversion import convert, verify
+from onebit.conversion._report import VerifyReport
+from onebit.conversion._verify import _add_outputs
+from onebit.nn import BinaryLinear, ShiftBatchNorm1d, TheanoBatchNorm1d
 
 
 def sign_of(x: Tensor) -> Tensor:
@@ -144,3 +147,25 @@ def test_normalised_pixels_fold_and_say_that_the_float_model_rounds(user_net: An
     assert report.ok
     assert not report.layers[0].exact
     assert report.layers[0].bits_unequal <= report.layers[0].bits // 1000
+
+
+def test_winners_that_tie_within_the_noted_rounding_are_excused() -> None:
+    report = VerifyReport(3, (), 0.0, 0)
+    expected = torch.tensor([[1.0, 0.0], [1.0, 1.0 - 1e-6], [1.0, 0.9]])
+    got = torch.tensor([[1.0, 0.0], [1.0 - 1e-6, 1.0], [0.9, 1.0]])
+    _add_outputs(report, expected, got, torch.zeros(3, dtype=torch.bool), tolerance=1e-6)
+    assert (report.argmax_equal, report.excused, report.ok) == (1, 1, False)
+
+
+@pytest.mark.parametrize("norm", [nn.BatchNorm1d, TheanoBatchNorm1d, ShiftBatchNorm1d])
+def test_one_score_for_each_example_may_differ_by_its_note_too(norm: type[nn.Module]) -> None:
+    net = nn.Sequential(BinaryLinear(130, 1, input_quantizer="sign"), norm(1), nn.Flatten(0)).eval()
+    for name, value in {"running_mean": 0.3137, "weight": 0.7231, "bias": 0.1}.items():
+        getattr(net[1], name).data.fill_(value)
+    x = torch.randn(300, 130, generator=torch.Generator().manual_seed(0))
+    packed = convert(net, x)
+    with torch.no_grad():
+        assert 0 < float((packed(x) - net(x)).abs().max()) < 1e-5
+    bias = next(b for name, b in packed.graph_module.named_buffers() if "_bias" in name)
+    bias += 1e-3
+    assert not verify(net, packed, x).ok

@@ -32,6 +32,10 @@ BITS_OF, FUSED_OF, BOTH_OF = (
 )
 POOL = torch.ops.onebit.max_pool2d.default
 TO_NHWC, TO_NCHW = (0, 2, 3, 1), (0, 3, 1, 2)
+ROW_MAJOR = (  # the same numbers in the same order, in another shape
+    *(aten.view.default, aten.reshape.default, aten._unsafe_view.default, aten.flatten.using_ints),
+    *(aten.squeeze.dim, aten.squeeze.dims, aten.unsqueeze.default, aten.unflatten.int),
+)
 LIKE = frozenset({aten.ones_like.default, aten.zeros_like.default, aten.full_like.default})
 WHERE = frozenset({aten.where.self, aten.where.Scalar, aten.where.ScalarSelf, aten.where.ScalarOther})
 _ELEMENTWISE = frozenset({aten._to_copy.default, *WHERE, *LIKE})  # elementwise, but torch does not tag them all so

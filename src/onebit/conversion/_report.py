@@ -52,7 +52,7 @@ class VerifyReport:
 
     layers: one check per binary layer. output_error: largest difference of the models' outputs.
     argmax_equal: examples with the same winner. excused: examples whose winner differs after a bit differed in a
-    layer where the float model itself rounds.
+    layer where the float model itself rounds, or whose two winners tie up to the rounding of the scores' own layer.
     """
 
     examples: int
@@ -70,7 +70,7 @@ class VerifyReport:
         rows = [_HEADERS, *(layer._cells() for layer in self.layers)]
         widths = [max(len(row[i]) for row in rows) for i in range(len(_HEADERS))]
         lines = [_line(row, widths) for row in rows]
-        excused = f", {self.excused:,} excused by rounding in the float model" if self.excused else ""
+        excused = f", {self.excused:,} excused by rounding" if self.excused else ""
         lines.append(
             f"{'ok' if self.ok else 'NOT OK'}: same winner on {self.argmax_equal:,} of {self.examples:,} examples"
             f"{excused}; outputs differ by at most {self.output_error:.3g}."

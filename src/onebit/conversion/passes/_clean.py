@@ -8,13 +8,20 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
-from onebit.conversion._graph import add_constant, aten, calls, constant, copy_of, dtype_of, finished, replace, shape_of
+from onebit.conversion._graph import (
+    ROW_MAJOR,
+    add_constant,
+    aten,
+    calls,
+    constant,
+    copy_of,
+    dtype_of,
+    finished,
+    replace,
+    shape_of,
+)
 
 _SAME = (aten.alias.default, aten.detach.default, aten.clone.default, aten.lift_fresh_copy.default)
-_ROW_MAJOR = (
-    *(aten.view.default, aten.reshape.default, aten._unsafe_view.default, aten.flatten.using_ints),
-    *(aten.squeeze.dim, aten.squeeze.dims, aten.unsqueeze.default, aten.unflatten.int),
-)
 _CHECKS = (aten._assert_tensor_metadata.default, aten._assert_scalar.default, aten.sym_constrain_range.default)
 _BATCH_NORM = aten._native_batch_norm_legit_no_training.default
 
@@ -143,7 +150,7 @@ def unify_reshapes(module: fx.GraphModule) -> fx.GraphModule:
     """
     module = copy_of(module)
     for node in list(module.graph.nodes):
-        if not calls(node, *_ROW_MAJOR):
+        if not calls(node, *ROW_MAJOR):
             continue
         before, after = shape_of(node.args[0]), shape_of(node)
         if before is None or after is None or not _batched(before) or not _batched(after) or before[0] != after[0]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import torch
+from collections.abc import Sequence
+
 from torch import Tensor, fx
 
-from onebit.conversion._channels import ChannelFunction, chain_behind
+from onebit.conversion._affine import AffineStep, affine_steps, batch_norm_affine, composed
+from onebit.conversion._channels import Chain, ChannelFunction, chain_behind
 from onebit.conversion._graph import (
     BITS_OF,
     TO_NCHW,
@@ -13,7 +15,6 @@ from onebit.conversion._graph import (
     aten,
     calls,
     channels_first,
-    constant,
     copy_of,
     finished,
     permuted,
@@ -23,114 +24,88 @@ from onebit.conversion._graph import (
 from onebit.conversion._layer import Layer, layer_of
 from onebit.conversion._thresholds import ENUMERATE
 
-Affine = tuple[Tensor, Tensor]  # scale, bias of y*scale + bias
+_ROUNDING = 2.0**-16  # of the largest score: a few steps' roundings in float32 are far below
 
 
 def fold_epilogue(module: fx.GraphModule) -> fx.GraphModule:
-    """dense_float, * a, + b  becomes  dense_float(a, b); dense_float, batch_norm  becomes  dense_float(alpha, beta);
+    """dense_float, then factors and shifts per channel  becomes  dense_float(alpha, beta), batch norm among them;
     likewise for conv2d_float and what stands behind its permute.
 
     dense_float(y) = fl(fl(y * scale) + bias). With scale 1 and bias 0 it is y, so a factor may become the scale; with
-    bias 0 a shift may become the bias: the same two roundings, the same bits. A second factor or shift stays a node.
-    batch_norm has alpha = gamma * rsqrt(var + eps), beta = bias - mean * alpha, and torch's CPU kernel computes
-    y * alpha + beta, on most processors with one rounding where the epilogue has two. So scores may differ in the
-    last place: the largest difference over all integers that the layer can see is measured and written in its note.
+    bias 0 a shift may become the bias: the same two roundings, the same bits. Any other sequence of steps, such as
+    (y - mean) * factor + shift, is alpha * y + beta over the reals, but rounds at each step. batch_norm has alpha =
+    gamma * rsqrt(var + eps), beta = bias - mean * alpha, and torch's CPU kernel computes y * alpha + beta, on most
+    processors with one rounding. So scores may differ in their last places: the largest difference over all integers
+    that the layer can see is measured and written in its note. Steps that round by more than that stay nodes.
     The weights' own scale a and bias b go in as alpha * a and alpha * b + beta, measured with the rest.
     """
     module = copy_of(module)
     for dense in [node for node in module.graph.nodes if node.target in BITS_OF]:
-        step: fx.Node | None = dense
-        while step is not None:
-            step = _absorb(module, step)
+        layer = layer_of(dense)
+        if layer is not None:
+            _fold(module, dense, layer)
     return finished(module)
 
 
-def _absorb(module: fx.GraphModule, dense: fx.Node) -> fx.Node | None:
-    """The layer with the node behind it folded in, None if that does not go."""
-    layer, chain, value = layer_of(dense), chain_behind(module, dense), channels_first(dense)
-    if layer is None or len(dense.users) != 1 or len(value.users) != 1:
-        return None
-    node = next(iter(value.users))
-    affine = _folded(module, node, value, layer)
-    if affine is None or node not in chain:
-        return None
-    changed = layer.but(scale=affine[0], bias=affine[1], result=node.meta.get("captured", ""))
-    if calls(node, aten.batch_norm.default):
-        if layer.sums.count * layer.sums.n > ENUMERATE:
-            return None
-        changed = _measured(ChannelFunction(module, chain, node, layer.sums), changed)
-    with module.graph.inserting_before(node):
-        new = _with_epilogue(module, dense, changed)
-        result = new if value is dense else permuted(new, TO_NCHW)
-    replace(node, result)
-    for old in dict.fromkeys((value, dense)):
-        module.graph.erase_node(old)
-    return new
+def _fold(module: fx.GraphModule, dense: fx.Node, layer: Layer) -> None:
+    """All steps behind the layer go into its epilogue, or as many as do so without a rounding."""
+    chain, value = chain_behind(module, dense), channels_first(dense)
+    if len(dense.users) != 1:
+        return
+    steps = affine_steps(module, chain, value, layer.sums.n)
+    changed = _without_rounding(layer, steps) or _measured(module, chain, layer, steps) if steps else None
+    while steps and changed is None:
+        steps.pop()
+        changed = _without_rounding(layer, steps)
+    if steps and changed is not None:
+        _write(module, dense, steps[-1].node, changed)
 
 
-def _with_epilogue(module: fx.GraphModule, dense: fx.Node, layer: Layer) -> fx.Node:
-    """The same call, at the insertion point, with the layer's scale and bias."""
-    scale = add_constant(module, f"{layer.name}_scale", layer.scale)
-    bias = add_constant(module, f"{layer.name}_bias", layer.bias)
-    node = module.graph.call_function(dense.target, (*dense.args[:-2], scale, bias))  # type: ignore[arg-type]
-    node.meta["layer"] = layer
-    if "val" in dense.meta:
-        node.meta["val"] = dense.meta["val"]
-    return node
+def _write(module: fx.GraphModule, dense: fx.Node, last: fx.Node, layer: Layer) -> None:
+    """The same call with the layer's scale and bias, in place of the last step."""
+    with module.graph.inserting_before(last):
+        scale = add_constant(module, f"{layer.name}_scale", layer.scale)
+        bias = add_constant(module, f"{layer.name}_bias", layer.bias)
+        new = module.graph.call_function(dense.target, (*dense.args[:-2], scale, bias))  # type: ignore[arg-type]
+        new.meta["layer"] = layer.but(result=last.meta.get("captured", ""))
+        if "val" in dense.meta:
+            new.meta["val"] = dense.meta["val"]
+        replace(last, new if channels_first(dense) is dense else permuted(new, TO_NCHW))
 
 
-def _folded(module: fx.GraphModule, node: fx.Node, dense: fx.Node, layer: Layer) -> Affine | None:
-    """The new epilogue, if node's rounding is one that the epilogue has free (or, of batch norm, one to measure)."""
+def _without_rounding(layer: Layer, steps: Sequence[AffineStep]) -> Layer | None:
+    """The layer with an epilogue that rounds just as the steps do, None if there is none."""
+    factors = [step for step in steps if calls(step.node, aten.mul.Tensor)]
+    shifts = [step for step in steps if calls(step.node, aten.add.Tensor, aten.sub.Tensor) and not step.node.kwargs]
+    shifts = [step for step in shifts if bool((step.factor == 1).all())]
     unscaled, unshifted = bool((layer.scale == 1).all()), bool((layer.bias == 0).all())
-    if calls(node, aten.batch_norm.default):
-        alpha, beta = batch_norm_affine(module, node)
-        if unscaled and unshifted:
-            return alpha, beta
-        if layer.result:  # scale and bias are nodes of the network that were folded in: theirs are the roundings
-            return None
-        a, b = layer.scale.double(), layer.bias.double()
-        return (alpha.double() * a).float(), (alpha.double() * b + beta.double()).float()
-    if not calls(node, aten.mul.Tensor, aten.add.Tensor, aten.sub.Tensor) or node.kwargs or not unshifted:
+    in_order = [*factors[:1], *shifts[:1]] == [*steps]
+    if not in_order or not unshifted or (factors and not unscaled):
         return None
-    left, right = node.args
-    other = right if left is dense else left
-    value = _vector(module, other, layer.sums.n)
-    if value is None or (calls(node, aten.sub.Tensor) and left is not dense):
+    scale, bias = composed(steps, layer.scale, layer.bias)
+    return layer.but(scale=scale.float(), bias=bias.float())
+
+
+def _measured(module: fx.GraphModule, chain: Chain, layer: Layer, steps: Sequence[AffineStep]) -> Layer | None:
+    """The layer with its tolerance and a note, from running both forms on all integers; None if they are too far apart
+    or the integers too many.
+    """
+    if layer.sums.count * layer.sums.n > ENUMERATE:
         return None
-    if calls(node, aten.mul.Tensor):
-        return (value, layer.bias) if unscaled else None
-    return layer.scale, -value if calls(node, aten.sub.Tensor) else value
-
-
-def _vector(module: fx.GraphModule, operand: object, n: int) -> Tensor | None:
-    """A per-channel constant as (n,) float32."""
-    if isinstance(operand, int | float):
-        return torch.full((n,), float(operand))
-    value = constant(module, operand)
-    return None if value is None or value.dtype != torch.float32 else value.reshape(-1).expand(n).clone()
-
-
-def batch_norm_affine(module: fx.GraphModule, node: fx.Node) -> Affine:
-    """alpha, beta of an evaluation-mode batch norm, with the roundings of torch's CPU kernel."""
-    gamma, shift, mean, var = (constant(module, arg) for arg in node.args[1:5])
-    if mean is None or var is None:
-        raise ValueError(f"{node.name} has no running statistics")  # unreachable: capture keeps batch_norm with them
-    alpha = torch.rsqrt(var + float(node.args[7])) * (1 if gamma is None else gamma)  # type: ignore[arg-type]
-    start = torch.zeros_like(mean) if shift is None else shift
-    return alpha, (start.double() - mean.double() * alpha.double()).float()  # one rounding, as fma(-mean, alpha, shift)
-
-
-def _measured(function: ChannelFunction, layer: Layer) -> Layer:
-    """The layer with its tolerance and a note, from running both forms on all integers."""
+    scale, bias = (values.float() for values in composed(steps, *(layer.sums.real or (layer.scale, layer.bias))))
     y = layer.sums.integers(0, layer.sums.count)
-    before, after = function(y).float(), y.float() * layer.scale + layer.bias
+    before, after = ChannelFunction(module, chain, steps[-1].node, layer.sums)(y).float(), y.float() * scale + bias
     tolerance = float((before - after).abs().max())
+    if not tolerance <= _ROUNDING * float(before.abs().max()):
+        return None
     note = f"{layer.sums.note or 'exact'}: integer sums"
     if tolerance:
         near = _order_changes(before, after)
         order = "their order is the same on all sums" if near == 0 else f"{near} of {y.numel():,} neighbours tie"
-        note += f"; scores within {tolerance:.2g} of batch norm (one rounding more), {order}"
-    return layer.but(tolerance=tolerance, note=note)
+        names = ", ".join(step.name for step in steps)
+        what = "batch norm (one rounding more)" if names == "batch_norm" else f"{names} in turn (other roundings)"
+        note += f"; scores within {tolerance:.2g} of {what}, {order}"
+    return layer.but(scale=scale, bias=bias, tolerance=tolerance, note=note)
 
 
 def _order_changes(before: Tensor, after: Tensor) -> int:
