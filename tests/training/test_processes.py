@@ -7,6 +7,7 @@ import torch
 from accelerate import Accelerator
 
 from onebit._errors import OptionError
+from onebit.data import Pictures
 from onebit.training._processes import check_share, reseed
 
 TIMES = ("seconds", "images_per_second")
@@ -111,12 +112,16 @@ def test_processes_that_are_stopped_and_killed_go_on_to_the_same_end(launch):
     assert all(torch.equal(same[name], weight) for name, weight in weights.items())
 
 
-def test_every_process_gets_equally_many_pictures_or_none_starts(recipe):
-    check_share(recipe, 2)
-    check_share(recipe, 10)
+def test_every_process_gets_equally_many_pictures_or_none_starts(recipe, data):
+    check_share(recipe, data[0], 2)
+    check_share(recipe, data[0], 10)
     for processes, changes in ((3, []), (20, []), (2, ["accumulate=6"])):
         with pytest.raises(OptionError, match=f"batch_size is 20 .* for {processes} processes"):
-            check_share(recipe.override(*changes), processes)
+            check_share(recipe.override(*changes), data[0], processes)
+    broken = Pictures((), data[0].labels, (), "toy", "made by a test", (1, 8, 8), on_error="skip")
+    check_share(recipe, broken, 1)
+    with pytest.raises(OptionError, match="on_error is 'skip' for 2 processes"):
+        check_share(recipe, broken, 2)
 
 
 def test_one_process_goes_on_with_its_random_numbers():

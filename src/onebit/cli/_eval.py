@@ -8,11 +8,12 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from onebit._errors import OptionError
+from onebit._errors import DataError, OptionError
 
 if TYPE_CHECKING:
     from onebit.cli._network import Network
     from onebit.data import PictureSet, Progress
+    from onebit.data._pictures import OnError
 
 
 def add(commands: argparse._SubParsersAction[Any]) -> None:
@@ -31,6 +32,11 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
     )
     parser.add_argument("--split", choices=("test", "train"), default="test", help="which pictures (default: test)")
     parser.add_argument("--root", metavar="DIR", help="where the data sets are (default: $ONEBIT_DATA, then a cache)")
+    parser.add_argument(
+        "--on-error",
+        choices=("raise", "skip"),
+        help="with a picture that cannot be read: stop, or leave it out and say so (default: as the run, else raise)",
+    )
     parser.add_argument("--batch", metavar="N", type=int, default=256, help="pictures at a time (default: 256)")
     parser.add_argument(
         "--runtime",
@@ -46,41 +52,54 @@ def run(args: argparse.Namespace) -> int:
     """Measure and print."""
     from onebit.cli._loading import with_bar
     from onebit.cli._network import open_network
-    from onebit.data import batches
 
     if args.batch < 1:
         raise OptionError(f"--batch is {args.batch}; expected 1 or more.")
     network = open_network(args.path, args.runtime, args.data, args.root)
     pictures, split = with_bar(lambda progress: test_set(args, network, progress))
-    correct, seconds = 0, 0.0
-    for images, labels in batches(pictures, args.batch):
+    result = {"path": args.path, "split": split} | measured(network, pictures, args.batch)
+    print(json.dumps(result) if args.json else told(result, len(pictures.classes)))
+    return 0
+
+
+def measured(network: Network, pictures: PictureSet, batch: int) -> dict[str, Any]:
+    """What the network gets right, and how fast it is; pictures that are left out do not count."""
+    from onebit.data import batches
+
+    correct, count, seconds, seen = 0, 0, 0.0, set[int]()
+    for images, labels in batches(pictures, batch):
         begin = time.perf_counter()
         logits = network.scores(images)
         seconds += time.perf_counter() - begin
-        correct += int((logits.argmax(1) == labels).sum())
-    count, seen = len(pictures.labels), len(set(pictures.labels.tolist()))
-    used = network.kernels()
-    result = {
-        "path": args.path,
+        correct, count = correct + int((logits.argmax(1) == labels).sum()), count + len(labels)
+        seen |= {*labels.tolist()}
+    if not count:
+        raise DataError(f"{pictures.source}: none of the {len(pictures):,} pictures can be read.")
+    return {
         "data": pictures.name,
         "source": pictures.source,
-        "split": split,
         "images": count,
-        "classes": seen,
+        "left_out": len(pictures) - count,
+        "classes": len(seen),
         "correct": correct,
         "accuracy": correct / count,
         "seconds": seconds,
         "images_per_second": count / seconds,
-        "kernels": used,
+        "kernels": network.kernels(),
     }
-    if args.json:
-        print(json.dumps(result))
-    else:
-        print(f"{args.path} on {pictures.name} ({split}, {pictures.source})")
-        print(f"accuracy {correct / count:.2%} ({correct:,} of {count:,}, {seen} of {len(pictures.classes)} classes)")
-        print(f"time     {seconds:.2f} s, {count / seconds:,.0f} images/s")
-        print(f"kernels  {', '.join(f'{op} {isa}' for op, isa in used.items())}")
-    return 0
+
+
+def told(result: dict[str, Any], classes: int) -> str:
+    """The result for a person."""
+    right = f"{result['correct']:,} of {result['images']:,}, {result['classes']} of {classes} classes"
+    lines = [
+        f"{result['path']} on {result['data']} ({result['split']}, {result['source']})",
+        f"accuracy {result['accuracy']:.2%} ({right})",
+        f"left out {result['left_out']:,} that cannot be read",
+        f"time     {result['seconds']:.2f} s, {result['images_per_second']:,.0f} images/s",
+        f"kernels  {', '.join(f'{op} {isa}' for op, isa in result['kernels'].items())}",
+    ]
+    return "\n".join(line for line in lines if result["left_out"] or not line.startswith("left out"))
 
 
 def test_set(args: argparse.Namespace, network: Network, progress: Progress | None) -> tuple[PictureSet, str]:
@@ -89,13 +108,16 @@ def test_set(args: argparse.Namespace, network: Network, progress: Progress | No
     from onebit.data import open_set
 
     if args.folder:
-        return own_pictures(network, args.folder, args.split)
+        return own_pictures(network, args.folder, args.split, args.on_error or "raise")
     if args.data:
-        return open_set(args.data, args.root, args.split, progress=progress), args.split
+        on_error: OnError = args.on_error or "raise"
+        return open_set(args.data, args.root, args.split, on_error=on_error, progress=progress), args.split
     if args.path.endswith(".onnx"):
         raise OptionError(
             f"{args.path} does not tell which pictures it is for. Give --data NAME, such as mnist, or --folder DIR."
         )
     from onebit.training import Recipe
 
-    return Recipe.load(Path(args.path) / "recipe.yaml").data.open(args.split, args.root, progress), args.split
+    recipe = Recipe.load(Path(args.path) / "recipe.yaml")
+    recipe = recipe.override(f"data.on_error={args.on_error}") if args.on_error else recipe
+    return recipe.data.open(args.split, args.root, progress), args.split

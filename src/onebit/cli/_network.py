@@ -15,6 +15,7 @@ from onebit._errors import DataError, OptionError
 
 if TYPE_CHECKING:
     from onebit.data import PictureSet
+    from onebit.data._pictures import OnError
     from onebit.runtime import PackedModel
 
 
@@ -59,7 +60,7 @@ def centre(pictures: PictureSet) -> float:
     return float(getattr(pictures, "keep", 1.0))
 
 
-def own_pictures(network: Network, folder: str, split: str) -> tuple[PictureSet, str]:
+def own_pictures(network: Network, folder: str, split: str, on_error: OnError) -> tuple[PictureSet, str]:
     """The pictures of one's own folder as the network wants them, with its numbers for their classes.
 
     split counts where the folder has folders of training and of test pictures; else all pictures are taken. The second
@@ -78,7 +79,8 @@ def own_pictures(network: Network, folder: str, split: str) -> tuple[PictureSet,
         raise OptionError(f"--folder: the network takes {height} x {width} pixels; folders are read as squares.")
     parts = split_folders(Path(folder).expanduser())
     part = split if len(parts) == 2 else "all"
-    return data.match_classes(data.folder(folder, height, part, channels=channels, keep=keep), classes), part
+    pictures = data.folder(folder, height, part, channels=channels, keep=keep, on_error=on_error)
+    return data.match_classes(pictures, classes), part
 
 
 def _packed(path: str, runtime: str, data: str | None, root: str | None) -> Network:

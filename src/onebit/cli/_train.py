@@ -5,9 +5,12 @@ from __future__ import annotations
 import argparse
 import shlex
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from onebit._errors import OptionError
+
+if TYPE_CHECKING:
+    from onebit.training import Result
 
 
 def add(commands: argparse._SubParsersAction[Any]) -> None:
@@ -74,14 +77,20 @@ def run(args: argparse.Namespace) -> int:
         )
     except KeyboardInterrupt as stop:
         raise KeyboardInterrupt(f"{stop} Go on with: {to_go_on(args, out)}") from None
-    if not PartialState().is_main_process:  # of several, one speaks
-        return 0
+    if PartialState().is_main_process:  # of several, one speaks
+        tell(result, out)
+    return 0
+
+
+def tell(result: Result, out: Path) -> None:
+    """What was reached, and what comes next."""
     print(
         f"Best validation accuracy {result.best_accuracy:.2%} at epoch {result.best_epoch}; "
         f"test accuracy there {result.test_accuracy:.2%}. Run folder: {out}"
     )
+    if result.left_out:
+        print(f"Pictures that could not be read and were left out: {result.left_out:,}.")
     print(f"Next: onebit convert {out} -o {out / 'model.onnx'}")
-    return 0
 
 
 def to_go_on(args: argparse.Namespace, out: Path) -> str:

@@ -74,6 +74,11 @@ class Batches:
         self._position, self._restored = count, True
         return self
 
+    @property
+    def position(self) -> int:
+        """How many batches of the epoch are behind: handed out, or without a picture that can be read."""
+        return self._position
+
     def state_dict(self) -> dict[str, Any]:
         """The number that decides this epoch, how many of its batches were handed out, and the generator's state."""
         generator = None if self.generator is None else self.generator.get_state()

@@ -34,6 +34,7 @@ class Pictures:
     keep: the share of the shorter side that the centred square takes, which is scaled to H x W.
     workers: processes that read ahead; 0 reads in this one. What is read does not depend on it.
     on_error: "raise", or "skip" to leave a picture that cannot be read out of its batch, with a warning.
+    left_out: the pictures that were left out so far, as numbers of the source; selections of a set share it.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Pictures:
         self.name, self.source, self.shape = name, source, shape
         self.scaled, self.keep, self.workers, self.on_error = scaled, keep, workers, on_error
         self.index = torch.arange(len(labels))
+        self.left_out: set[int] = set()
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -77,15 +77,20 @@ class PictureBatches(Batches):
             collate_fn=_stack,
             generator=torch.Generator(),  # else it would move torch's global one
         )
-        for images, wrong in loader:
-            self._complain(wrong)
+        for mine, (images, wrong) in zip(plan, loader, strict=True):
+            self._complain(self.pictures.index[mine.cpu()].tolist(), wrong)
             yield images, wrong
 
-    def _complain(self, wrong: Sequence[str]) -> None:
-        for message in filter(None, wrong):
+    def _complain(self, numbers: Sequence[int], wrong: Sequence[str]) -> None:
+        """Each picture that cannot be read is told of once."""
+        for number, message in zip(numbers, wrong, strict=True):
+            if not message:
+                continue
             if self.pictures.on_error == "raise":
-                raise FormatError(f"{message} Remove it, or choose on_error='skip'.")
-            warnings.warn(f"{message} It is left out.", stacklevel=4)
+                raise FormatError(f"{message} Remove it, or choose on_error='skip' (in a recipe: data.on_error=skip).")
+            if number not in self.pictures.left_out:
+                self.pictures.left_out.add(number)
+                warnings.warn(f"{message} It is left out.", stacklevel=4)
 
 
 class _Reader(TorchDataset[Read]):

@@ -33,7 +33,7 @@ class Gradients:
         up, and for gradients and weights at every 50th.
         """
         self._model.zero_grad()
-        parts = list(zip(images.chunk(self._parts), labels.chunk(self._parts), strict=True))
+        parts = list(zip(images.tensor_split(self._parts), labels.tensor_split(self._parts), strict=True))
         total = torch.zeros((), device=labels.device)
         for number, (some, their_labels) in enumerate(parts, start=1):
             wait = number < len(parts)  # processes exchange gradients once, with the last part

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -46,7 +47,7 @@ class Loop:
     ) -> None:
         self.recipe, self.folder, self.interrupt = recipe, folder, interrupt
         self.accelerator = Accelerator()
-        check_share(recipe, self.accelerator.num_processes)
+        check_share(recipe, training, self.accelerator.num_processes)
         self.training, self.validation = (part.to(self.accelerator.device) for part in (training, validation))
         self.callbacks = callbacks if self.accelerator.is_main_process else ()
         self.augment = augment(recipe.data.augment) if recipe.data.augment else None
@@ -90,7 +91,13 @@ class Loop:
 
     def _train_epoch(self) -> None:
         self.model.train()
-        for images, labels in self._batches().skip(self.step):
+        reading = self._batches().skip(self.step)
+        for images, labels in reading:
+            self.step = reading.position - 1  # a batch none of whose pictures can be read is not handed out
+            if len(labels) < 2 * self.recipe.accumulate:
+                few = "1 picture" if len(labels) == 1 else f"{len(labels)} pictures"
+                warnings.warn(f"A batch has only {few} that can be read: passed over.", stacklevel=2)
+                continue
             loss = self._step(images, labels)
             self.loss_sum += loss
             self.step += 1

@@ -9,6 +9,7 @@ from accelerate import Accelerator, PartialState
 from torch import distributed, nn
 
 from onebit._errors import OptionError
+from onebit.data import Pictures, PictureSet
 from onebit.training._recipe import Recipe
 
 
@@ -21,8 +22,13 @@ def join() -> PartialState:
     return PartialState(cpu=True) if launched and not torch.accelerator.is_available() else PartialState()
 
 
-def check_share(recipe: Recipe, processes: int) -> None:
+def check_share(recipe: Recipe, pictures: PictureSet, processes: int) -> None:
     """OptionError unless every process gets equally many pictures of a batch: the mean of their means is the mean."""
+    if processes > 1 and isinstance(pictures, Pictures) and pictures.on_error == "skip":
+        raise OptionError(
+            f"data.on_error is 'skip' for {processes} processes, whose shares of a batch would then differ. Expected "
+            "'raise'; remove the pictures that cannot be read."
+        )
     share, rest = divmod(recipe.batch_size, processes)
     if rest or (processes > 1 and share < 2 * recipe.accumulate):
         raise OptionError(

@@ -13,70 +13,10 @@ from typing import Any, Literal
 
 import yaml
 
-from onebit import data
 from onebit._errors import FormatError, OptionError
 from onebit._registry import unknown_name
-from onebit.data import PictureSet
-from onebit.training._typed import build
-
-
-@dataclass(frozen=True)
-class DataOptions:
-    """Which pictures a network is trained on, and what happens to them on the way.
-
-    name: a name of `onebit.data.names()`, or "folder" for pictures of one's own, which lie below `path`.
-    split: the split of the set that is trained on, such as svhn's "train+extra".
-    size, workers: of pictures that are read from folders: side in pixels, and processes that read ahead.
-    validation: how many of its pictures (the last ones) are held out to select the best epoch: a share, or a number
-        from 2 on.  balanced: hold out as many of every class; "authors" are the 6,000 that the paper's authors drew
-        from svhn's "train+extra".
-    augment: random changes of the training pictures, see `onebit.data.augment`: [crop: 4, flip].
-    preprocess: what happens to every picture on its way into the network, in use too, see `onebit.data.preprocess`:
-        [gcn: 55, zca]. What it learns it learns from the training pictures that are not held out.
-    """
-
-    name: str
-    split: str = "train"
-    validation: float = 1 / 6
-    balanced: Literal[True, False, "authors"] = False
-    augment: list[Any] = field(default_factory=list)
-    preprocess: list[Any] = field(default_factory=list)
-    path: str | None = None
-    size: int | None = None
-    workers: int = 0
-
-    def open(self, part: str, root: str | os.PathLike[str] | None, progress: data.Progress | None = None) -> PictureSet:
-        """One part of the set, "train" or "test"; see `onebit.data.open_set`."""
-        split = self.split if part == "train" else part
-        return data.open_set(
-            self.name, root, split, path=self.path, size=self.size, workers=self.workers, progress=progress
-        )
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """(C, H, W) of the pictures."""
-        return (3, self.size, self.size) if self.size is not None else data.picture_shape(self.name)
-
-    def parts(self, whole: PictureSet) -> tuple[PictureSet, PictureSet]:
-        """(training, validation) parts."""
-        if self.balanced == "authors":
-            return data.split_as_authors(whole)
-        return data.split(whole, self.held_out(len(whole)), balanced=self.balanced)
-
-    def held_out(self, count: int) -> int:
-        """The number of pictures held out of `count`."""
-        return max(1, round(count * self.validation)) if self.validation < 1 else round(self.validation)
-
-    def __post_init__(self) -> None:
-        share = 0 < self.validation < 1 or (self.validation >= 2 and self.validation == round(self.validation))
-        _require(
-            share, "data.validation", self.validation, "a share between 0 and 1, or a number of pictures from 2 on"
-        )
-        _require(self.workers >= 0, "data.workers", self.workers, "0 or more")
-        theirs = self.balanced != "authors" or (self.split, self.validation) == ("train+extra", 6000)
-        _require(theirs, "data.balanced", self.balanced, "split: train+extra and validation: 6000 with it")
-        data.augment(self.augment)
-        data.preprocess(self.preprocess)
+from onebit.training._data_options import DataOptions
+from onebit.training._typed import build, require
 
 
 @dataclass(frozen=True)
@@ -128,9 +68,7 @@ class ArithmeticOptions:
 
     def __post_init__(self) -> None:
         conflict = self.autocast is not None and self.forward == "bits"
-        _require(
-            not conflict, "arithmetic.forward", self.forward, '"auto" or "float" with autocast, which needs floats'
-        )
+        require(not conflict, "arithmetic.forward", self.forward, '"auto" or "float" with autocast, which needs floats')
 
 
 @dataclass(frozen=True)
@@ -178,18 +116,18 @@ class Recipe:
 
     def __post_init__(self) -> None:
         rate = self.optimizer
-        _require(self.epochs >= 1, "epochs", self.epochs, "1 or more")
-        _require(self.min_steps >= 0, "min_steps", self.min_steps, "0 or more")
-        _require(self.batch_size >= 2, "batch_size", self.batch_size, "2 or more: batch norm needs a variance")
+        require(self.epochs >= 1, "epochs", self.epochs, "1 or more")
+        require(self.min_steps >= 0, "min_steps", self.min_steps, "0 or more")
+        require(self.batch_size >= 2, "batch_size", self.batch_size, "2 or more: batch norm needs a variance")
         most = self.batch_size // 2
-        _require(1 <= self.accumulate <= most, "accumulate", self.accumulate, f"1 to {most}, half the batch_size")
+        require(1 <= self.accumulate <= most, "accumulate", self.accumulate, f"1 to {most}, half the batch_size")
         together = not (self.sync_batch_norm and self.arithmetic.compile)
-        _require(together, "sync_batch_norm", self.sync_batch_norm, "false with arithmetic.compile")
-        _require(rate.lr > 0, "optimizer.lr", rate.lr, "a positive number")
-        _require(0 < rate.lr_end <= rate.lr, "optimizer.lr_end", rate.lr_end, f"more than 0, at most lr ({rate.lr})")
-        _require(self.evaluation.batch_size >= 1, "evaluation.batch_size", self.evaluation.batch_size, "1 or more")
-        _require(0 <= self.seed < 2**40, "seed", self.seed, "0 to 2**40 - 1")
-        _require(self.evaluation.recalibrate >= 0, "evaluation.recalibrate", self.evaluation.recalibrate, "0 or more")
+        require(together, "sync_batch_norm", self.sync_batch_norm, "false with arithmetic.compile")
+        require(rate.lr > 0, "optimizer.lr", rate.lr, "a positive number")
+        require(0 < rate.lr_end <= rate.lr, "optimizer.lr_end", rate.lr_end, f"more than 0, at most lr ({rate.lr})")
+        require(self.evaluation.batch_size >= 1, "evaluation.batch_size", self.evaluation.batch_size, "1 or more")
+        require(0 <= self.seed < 2**40, "seed", self.seed, "0 to 2**40 - 1")
+        require(self.evaluation.recalibrate >= 0, "evaluation.recalibrate", self.evaluation.recalibrate, "0 or more")
 
     @staticmethod
     def load(source: str | os.PathLike[str]) -> Recipe:
@@ -254,11 +192,6 @@ def recipe_names() -> list[str]:
 
 def _folder() -> Any:
     return resources.files("onebit.training") / "recipes"
-
-
-def _require(true: bool, where: str, value: Any, expected: str) -> None:
-    if not true:
-        raise OptionError(f"{where} is {value!r}. Expected {expected}.")
 
 
 def _value(change: str, text: str) -> Any:

@@ -21,12 +21,22 @@ CLASSES = 20  # rows in the table of classes; of more, the worst are shown
 
 @dataclass(frozen=True)
 class Outcome:
-    """The best epoch on the test set. matrix: see `confusion`.  accuracy: of all pictures that could be read."""
+    """The best epoch on the test set. matrix: see `confusion`.  accuracy: of all pictures that could be read.
+
+    left_out: of the pictures of all sets, how many could not be read and were left out.
+    """
 
     matrix: Tensor
     accuracy: float
     classes: Sequence[str]
     source: str
+    left_out: int = 0
+
+    @property
+    def pictures(self) -> str:
+        """Where the test pictures come from, and how many were left out."""
+        broken = f"\n\nPictures that could not be read and were left out: {self.left_out:,}." if self.left_out else ""
+        return f"Test pictures: {self.source}.{broken}"
 
 
 def environment(processes: int) -> dict[str, str]:
@@ -58,7 +68,7 @@ def report(plan: Plan, history: Sequence[Epoch], test: Outcome, processes: int =
         _classes(test),
         "## Environment",
         _table(("", ""), [(name, value) for name, value in environment(processes).items()]),
-        f"Arithmetic: {plan.arithmetic}.\n\nTraining pictures: {plan.source}.\n\nTest pictures: {test.source}.",
+        f"Arithmetic: {plan.arithmetic}.\n\nTraining pictures: {plan.source}.\n\n{test.pictures}",
         f"## Recipe\n```yaml\n{recipe.yaml()}```",
     ]
     return "\n\n".join(parts) + "\n"

@@ -167,7 +167,16 @@ def _origin(recipe: Recipe) -> Recipe | None:
 def _changes(origin: Recipe, recipe: Recipe) -> dict[str, Any]:
     """Where the recipe leaves the packaged one, but for what the page says anyway and what cannot move a figure."""
     then, now = (flatten(dataclasses.asdict(one)) for one in (origin, recipe))
-    said = {"name", "description", "epochs", "seed", "data.path", "data.workers", "evaluation.batch_size"}
+    said = {
+        "name",
+        "description",
+        "epochs",
+        "seed",
+        "data.path",
+        "data.workers",
+        "data.on_error",
+        "evaluation.batch_size",
+    }
     keys = [key for key in sorted(then.keys() | now.keys()) if key not in said]
     return {key: now.get(key) for key in keys if then.get(key) != now.get(key)}
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from onebit.data import PictureSet
+from onebit.data import Pictures, PictureSet
 from onebit.training._callback import Callback
 from onebit.training._confusion import confusion
 from onebit.training._interrupt import Interrupt
@@ -30,12 +30,14 @@ class Result:
     """What a run reached: the best validation accuracy, its epoch (from 1), and the test accuracy at that epoch.
 
     seconds: what this call took, without loading the data; a resumed run counts from where it was resumed.
+    left_out: the number of pictures that this process could not read and left out (`on_error="skip"`).
     """
 
     best_accuracy: float
     best_epoch: int
     test_accuracy: float
     seconds: float
+    left_out: int = 0
 
 
 def train(
@@ -85,21 +87,22 @@ def train(
             if state is not None:
                 loop.restore(state)
             loop.run()
-        tested = _test(loop, test)
+        tested = _test(loop, whole, test)
         tracking.tested(tested.accuracy)
     finally:
         tracking.close()
     last = loop.history[-1]
-    return Result(last.best, last.best_epoch, tested.accuracy, time.perf_counter() - begin)
+    return Result(last.best, last.best_epoch, tested.accuracy, time.perf_counter() - begin, tested.left_out)
 
 
-def _test(loop: Loop, test: PictureSet) -> Outcome:
+def _test(loop: Loop, whole: PictureSet, test: PictureSet) -> Outcome:
     """The best epoch on the test set, and the report about it."""
     loop.accelerator.wait_for_everyone()
     model, recipe = load_run(loop.folder.path)
     device = loop.accelerator.device
     matrix = confusion(model.to(device), test.to(device), recipe.evaluation.batch_size)
-    tested = Outcome(matrix, int(matrix.trace()) / max(int(matrix.sum()), 1), test.classes, test.source)
+    left_out = sum(len(one.left_out) for one in (whole, test) if isinstance(one, Pictures))
+    tested = Outcome(matrix, int(matrix.trace()) / max(int(matrix.sum()), 1), test.classes, test.source, left_out)
     if loop.accelerator.is_main_process:
         loop.folder.save_report(loop.plan(), loop.history, tested, loop.accelerator.num_processes)
     return tested

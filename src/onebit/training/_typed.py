@@ -34,6 +34,12 @@ def build(kind: type[T], values: Any, where: str = "") -> T:
     return kind(**arguments)
 
 
+def require(true: bool, where: str, value: Any, expected: str) -> None:
+    """Raise OptionError for an entry that is out of range."""
+    if not true:
+        raise OptionError(f"{where} is {value!r}. Expected {expected}.")
+
+
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested options by dotted keys, "optimizer.lr"; tuples as lists, which is how a file gives them back."""
     flat: dict[str, Any] = {}
