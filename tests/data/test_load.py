@@ -126,13 +126,10 @@ def test_the_sample_stands_in_for_absent_mnist_and_says_so(
     assert reason in lines[0]
 
 
-def test_the_line_about_the_sample_is_printed_once_to_stderr(with_sample, tmp_path, capsys) -> None:
-    data.load("mnist", tmp_path, "train")
-    data.load("mnist", tmp_path, "test")
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert err.count("\n") == 1
-    assert "using the packaged sample of 6,000 + 1,000 pictures" in err
+def test_the_caller_is_warned_once_of_the_sample(with_sample, tmp_path) -> None:
+    with pytest.warns(UserWarning, match=r"using the packaged sample of 6,000 \+ 1,000 pictures") as told:
+        [data.load("mnist", tmp_path, split) for split in ("train", "test")]
+    assert [one.filename for one in told] == [__file__]
 
 
 def test_the_sample_does_not_hide_wrong_bytes(with_sample, mirror, tmp_path, monkeypatch) -> None:

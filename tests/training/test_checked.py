@@ -38,6 +38,13 @@ def test_a_truncated_state_is_found(tmp_path, keep):
         load_state(tmp_path / "a.pt")
 
 
+@pytest.mark.parametrize("content", [b"torn", b"", b"\x80\x02}", b"PK\x03\x04 no archive", b"]" * 200])
+def test_foreign_bytes_are_no_state(tmp_path, content):
+    (tmp_path / "state.pt").write_bytes(content)
+    with pytest.raises(FormatError, match=r"state\.pt: is damaged or foreign \("):
+        load_state(tmp_path / "state.pt")
+
+
 def test_a_state_without_a_checksum_is_taken(tmp_path):
     torch.save(STATE, tmp_path / "a.pt")
     assert load_state(tmp_path / "a.pt")["epoch"] == 3

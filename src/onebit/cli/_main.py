@@ -19,6 +19,7 @@ import onebit
 from onebit._errors import OnebitError, OptionError
 from onebit._registry import unknown_name
 from onebit.cli import _bench, _compare, _convert, _demo, _doctor, _eval, _predict, _summary, _train
+from onebit.cli._warnings import plain_warnings
 
 COMMANDS = (_demo, _train, _eval, _predict, _compare, _convert, _summary, _bench, _doctor)
 
@@ -89,7 +90,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if args.command is None:
             parser.print_help()
             return 2
-        return int(args.run(args))
+        with plain_warnings():
+            return int(args.run(args))
     except OnebitError as error:
         print(paragraph(str(error)), file=sys.stderr)
         return 2

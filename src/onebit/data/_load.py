@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,9 +17,9 @@ from onebit.data._download import Progress, UnreachableError, fetch
 
 
 @functools.cache
-def say_once(line: str) -> None:
-    """Print the line to stderr, the first time only: the training and the test split give the same one."""
-    print(line, file=sys.stderr)
+def warn_once(line: str) -> None:
+    """Warn the caller of `load`, the first time only: the training and the test split give the same line."""
+    warnings.warn(line, stacklevel=4)
 
 
 def load(
@@ -29,7 +29,7 @@ def load(
     download: bool = True,
     *,
     progress: Progress | None = None,
-    notify: Callable[[str], None] = say_once,
+    notify: Callable[[str], None] = warn_once,
 ) -> Dataset:
     """The data set called `name`, whole in memory.
 
@@ -40,7 +40,7 @@ def load(
     download: whether absent files are fetched from the set's mirrors, checked by checksum.
     progress: called as progress(file name, bytes done, bytes in all) during a download.
     notify: called with one line when "mnist" is neither found nor downloadable and the sample of 6,000 + 1,000
-        digits in the package is used instead (`Dataset.source` says so too); prints it to stderr by default.
+        digits in the package is used instead (`Dataset.source` says so too); by default a warning.
 
     Raises UnknownName for `name` or `split`; DataError if there is no such data, naming what was searched;
     FormatError for a damaged, foreign or hostile file; OutputError if a download cannot be written and there is no

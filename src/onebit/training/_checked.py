@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import pickle
 from pathlib import Path
 from typing import IO, Any
 
@@ -39,7 +38,9 @@ def load_state(path: Path) -> dict[str, Any]:
         if not _unchanged(path):
             raise FormatError(f"{path}: is damaged: its content does not have the SHA-256 that was written with it.")
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, pickle.UnpicklingError, OSError) as error:
+    except FormatError:
+        raise
+    except Exception as error:  # torch raises almost anything on bytes that it did not write
         reason = (str(error) or "it is empty").splitlines()[0]
         raise FormatError(f"{path}: is damaged or foreign ({reason}).") from None
     return state
