@@ -21,9 +21,13 @@ def test_runs_stand_side_by_side_with_what_they_differ_in(capsys, run_folder, ro
     assert all(0 < row["test_accuracy"] <= 1 for row in found["runs"])
 
 
-def test_one_run_differs_in_nothing(capsys, run_folder):
-    assert main(["compare", str(run_folder)]) == 0
+def test_equal_recipes_are_said_to_be_equal_and_one_run_is_shown_alone(capsys, run_folder):
+    assert main(["compare", str(run_folder), str(run_folder)]) == 0
     assert "The recipes are the same." in capsys.readouterr().out
+    assert main(["compare", str(run_folder)]) == 0
+    text = capsys.readouterr().out
+    assert str(run_folder) in text
+    assert "One run; give others to see how they differ." in text
 
 
 def test_wrong_requests_are_refused(capsys, run_folder, tmp_path):

@@ -21,7 +21,7 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
         "compare",
         help="runs side by side",
         description="Prints what the recipes of runs differ in and what each run reached; --out draws their curves. "
-        "Runs that are still training or were interrupted are shown as far as they are.",
+        "Runs that are still training or were interrupted are shown as far as they are. One run alone is shown too.",
         epilog="example: onebit compare runs/mlp runs/shift --out compared.png",
     )
     parser.add_argument("runs", metavar="RUN", nargs="+", help="run folders")
@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
             rows = [(key, *map(shown, values)) for key, values in differ.items()]
             print(f"\n{table([('recipe', *(one.path.name for one in runs)), *rows])}")
         else:
-            print("\nThe recipes are the same.")
+            print("\nThe recipes are the same." if len(runs) > 1 else "\nOne run; give others to see how they differ.")
     if args.out:
         training.draw_comparison(runs, Path(args.out))
         if not args.json:
