@@ -65,11 +65,13 @@ bool ob_make(ob_frame *f, int64_t dims, const int64_t *sizes, int64_t last, ob_d
     for (int64_t d = dims - 1; d >= 0; d--) {
         size[d] = d == dims - 1 ? last : sizes[d];
         stride[d] = step;
-        step *= size[d] > 0 ? size[d] : 1;
+        if (__builtin_mul_overflow(step, size[d] > 0 ? size[d] : 1, &step)) step = INT64_MAX;
     }
+    const ob_view made = {.dims = dims, .sizes = size};
+    if (step > INT64_MAX / 8) return ob_fail(f, "a tensor of shape %s has too many numbers", OB_SHAPE(&made));
     const int32_t cpu = ob_torch.aoti_torch_device_type_cpu();
     const int32_t status = ob_torch.aoti_torch_empty_strided(dims, size, stride, dtype_codes[dtype], cpu, 0, out);
-    if (!ob_torch_did(f, status, "allocate a tensor")) return false;
+    if (status) return ob_fail(f, "torch could not allocate a tensor of shape %s", OB_SHAPE(&made));
     f->held[f->count++] = *out;
     return ob_torch_did(f, ob_torch.torch_get_mutable_data_ptr(*out, data), "give the address of a tensor");
 }

@@ -93,11 +93,11 @@ static bool conv2d(ob_frame *f, const uint64_t *stack, ob_handle *out, ob_input 
     const uint64_t *first = stack + (input ? SLOT_OFFSET + 1 : SLOT_MULTIPLIER);
     call.batch = x.sizes[0], call.height = x.sizes[1], call.width = x.sizes[2];
     int64_t sizes[3] = {call.batch};
-    if (!ob_library_did(f, ob_conv2d_output(&call, sizes + 1)) ||
-        !ob_epilogue_of(f, first, gives, 4, sizes, call.n, &epilogue, out, &call.out) || !ob_follow_torch_threads(f))
-        return false;
-    call.x = x.data, call.weights = weights.data, call.weights_bytes = (size_t)weights.last;
+    if (!ob_library_did(f, ob_conv2d_output(&call, sizes + 1)) || !ob_follow_torch_threads(f)) return false;
     call.workspace_bytes = of[input].workspace(&call, ob_get_threads());
+    if (!call.workspace_bytes) return ob_library_did(f, of[input].run(&call)); /* refused, and by the sizes alone */
+    if (!ob_epilogue_of(f, first, gives, 4, sizes, call.n, &epilogue, out, &call.out)) return false;
+    call.x = x.data, call.weights = weights.data, call.weights_bytes = (size_t)weights.last;
     return ob_scratch(f, call.workspace_bytes, &call.workspace) && ob_library_did(f, of[input].run(&call));
 }
 #define OB_CONV2D(name, input, gives)                                       \

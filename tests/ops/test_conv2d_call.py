@@ -165,3 +165,26 @@ def test_constant_channels_and_their_tail(family, isa):
             got = getattr(onebit.ops, f"{family}_bits")(*given, limits, direction)
             assert got.tolist() == [[[expected] * 2] * 2]
         assert native.ran(family) == isa
+
+
+@pytest.mark.skipif(onebit.ops.front_door().name != "c-shim", reason="the C kernels allocate themselves")
+@pytest.mark.parametrize("family", ["conv2d", "conv2d_u8", "conv2d_s8"])
+def test_sizes_that_no_plan_can_have_are_refused_before_anything_is_allocated(family):
+    x = torch.zeros(1, 1, 1, 1, dtype={"conv2d": torch.int64, "conv2d_u8": torch.uint8}.get(family, torch.int8))
+    w = onebit.ops.pack_conv_weights(torch.zeros(9, 1, 1, 1, dtype=torch.int64), 1, 1, [1, 1])
+    extra = () if family == "conv2d" else (1, 0)
+
+    def call(padding: int) -> None:
+        door(f"{family}_int32")[0](x, w, 9, 1, [1, 1], [1, 1], [padding] * 4, [1, 1], 1, 0, *extra)
+
+    with pytest.raises(RuntimeError, match=r"so large that the result would overflow \(libonebit status"):
+        call(2**31 - 1)
+    with pytest.raises(RuntimeError, match=r"allocate a tensor of shape \((\d+, )*\d+"):
+        call(2**22)
+
+
+@pytest.mark.skipif(onebit.ops.front_door().name != "c-shim", reason="the C kernels allocate themselves")
+def test_a_pooled_map_of_too_many_numbers_is_refused():
+    words, side = torch.zeros(1, 1, 1, 1, dtype=torch.int64), 2**30
+    with pytest.raises(RuntimeError, match=r"a tensor of shape \(1, \d+, \d+, 1\) has too many numbers"):
+        torch.ops.onebit.max_pool2d(words, 1, [side] * 2, [1, 1], [side - 1] * 4, words[0, 0, 0])
