@@ -14,6 +14,7 @@ def test_both_signs_sum_up_to_the_kept_ones_and_leave_the_rest_of_a_word_clear(k
     words = onebit.ops.pack(x)
     both = two_signs(words, kept)
     signs = torch.ops.onebit.unpack(both, k).int()
+    assert torch.equal(signs[0] - signs[1], 2 * (~kept).int())
     assert torch.equal(signs[0] + signs[1], 2 * kept.int() * torch.where(x < 0, -1, 1).int())
     assert torch.equal(onebit.ops.pack(signs.float()), both)
 
