@@ -22,7 +22,7 @@ $(BIN)/python:
 # torch comes first and pinned: asked for by a range, pip may take a newer build with gigabytes of CUDA packages.
 $(VENV)/.packages: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) install --quiet --constraint constraints.txt torch numpy
-	$(PIP) install --quiet --constraint constraints.txt "scikit-build-core>=0.10" "cmake>=3.20" ninja
+	$(PIP) install --quiet --constraint constraints.txt "scikit-build-core>=1.0" "cmake>=3.20" ninja
 	$(PIP) install --quiet --constraint constraints.txt --no-build-isolation --editable ".[dev]"
 	@touch $@
 
