@@ -1,13 +1,15 @@
 /* conv2d.c: ob_conv2d, ob_conv2d_u8 and _s8: checks, the tables and the padded picture, then the output is shared out.
  *
- * A convolution is a dense product whose rows are windows. The picture is copied once with zeros around it (never
- * unfolded: a window is a few runs of neighbouring words), so that a kernel addresses every window alike. A zero bit
- * there counts as +1, a zero byte as nothing; what it should have counted depends only on which taps are outside. That
- * makes few classes of pixels (nine for 3x3, padding 1), and for each class and channel one number, the base, puts it
- * right: exact for every pad value and every output kind, and it also carries the offset of the bytes. */
+ * A convolution is a dense product whose rows are windows. Where padding counts as 0, most kernels of x86 read the
+ * picture as it is and leave padded taps out. For the others it is copied once with zeros around it (never unfolded: a
+ * window is a few runs of neighbouring words), so that a kernel addresses every window alike. A zero bit there counts
+ * as +1, a zero byte as nothing; what it should have counted depends only on which taps are outside. That makes few
+ * classes of pixels (nine for 3x3, padding 1), and for each class and channel one number, the base, puts it right:
+ * exact for every pad value and every output kind, and it also carries the offset of the bytes. */
 #include "conv2d.h"
 
 #include "conv_weights.h"
+#include "pair_table/product.h"
 #include "threads.h"
 
 enum {
@@ -33,11 +35,13 @@ static int64_t step_of(int64_t step, int64_t places, int64_t bytes) {
 }
 
 /* Does the kernel know ob_conv2d_job.leaves_out? */
-static int can_leave_out(ob_any_kernel *kernel) {
+static int can_leave_out(ob_any_kernel *kernel, const ob_conv2d_plan *p) {
 #if defined(__x86_64__)
+    if (kernel == (ob_any_kernel *)ob_conv2d_avx2 || kernel == (ob_any_kernel *)ob_conv2d_avx512bw)
+        return p->taps * p->slots <= OB_PAIR_LONGEST;
     return kernel == (ob_any_kernel *)ob_conv2d_avx512vpopcnt;
 #else
-    return (void)kernel, 0;
+    return (void)kernel, (void)p, 0;
 #endif
 }
 
@@ -95,7 +99,7 @@ static ob_status make_ready(const ob_conv2d_call *call, int u8, ob_grain grain, 
     r->op = u8 ? OB_OP_conv2d_u8 : OB_OP_conv2d;
     if ((status = ob_resolve(r->op, &shape, threads, &r->choice))) return status;
     if ((status = ob_resolve_inner(OB_OP_dense, &counting, &dense)) || call->batch == 0) return status;
-    if (can_leave_out(r->choice.kernel)) ob_conv2d_plan_leave_out(call, plan);
+    if (can_leave_out(r->choice.kernel, plan)) ob_conv2d_plan_leave_out(call, plan);
     r->prepared.dense = (ob_dense_kernel *)dense.kernel;
     r->prepared.batch = call->batch;
     r->prepared.job = job_of(call, plan);

@@ -6,8 +6,8 @@
  * 1-bit product:
  *   popcount_avx512vpopcnt  2 vpxorq, vpternlogq, vpopcntq, vpaddq         1024 MAC: see dense/dense_avx512vpopcnt.c
  *   plain_avx512vpopcnt     vpxorq, vpopcntq, vpaddq                        512 MAC: few rows, convolutions
- *   popcount_avx512bw       45 operations                                  8192 MAC: see carry_save_avx512.h
- *   popcount_avx2           3 vpshufb, 4 vpaddb, vpsrlw, vpand              768 MAC: see dense/pair_table_avx2.h
+ *   popcount_avx512bw       3 vpshufb, 4 vpaddb, vpsrlw                    1536 MAC: see pair_table/generic.h
+ *   popcount_avx2           the same                                        768 MAC
  *   popcount_scalar         xor, popcnt, add                                 64 MAC
  * or of an int8 or float product. memory_read streams a block that no cache holds. */
 #define _DEFAULT_SOURCE
@@ -56,9 +56,8 @@ OB_TARGET_END
 
 OB_TARGET_BEGIN("avx2,fma")
 static void popcount_avx2(int64_t rounds) {
-    __m256i table = _mm256_set1_epi8(3), a = _mm256_set1_epi8(5), nibble = _mm256_set1_epi8(15);
-    __m256i total[4], high[4];
-    for (int i = 0; i < 4; i++) total[i] = high[i] = _mm256_setzero_si256();
+    __m256i table = _mm256_set1_epi8(3), a = _mm256_set1_epi8(5), total[4], shifted[4];
+    for (int i = 0; i < 4; i++) total[i] = shifted[i] = _mm256_setzero_si256();
     for (int64_t round = 0; round < rounds; round++) {
         OB_UNROLL
         for (int i = 0; i < 4; i++) {
@@ -70,14 +69,14 @@ static void popcount_avx2(int64_t rounds) {
             }
             const __m256i u = _mm256_add_epi8(looked_up[0], _mm256_add_epi8(looked_up[1], looked_up[2]));
             total[i] = _mm256_add_epi8(total[i], u);
-            high[i] = _mm256_add_epi8(high[i], _mm256_and_si256(_mm256_srli_epi16(u, 4), nibble));
+            shifted[i] = _mm256_add_epi8(shifted[i], _mm256_srli_epi16(u, 4));
             KEEP(total[i]);
-            KEEP(high[i]);
+            KEEP(shifted[i]);
         }
     }
     for (int i = 0; i < 4; i++) {
         NEEDED(total[i]);
-        NEEDED(high[i]);
+        NEEDED(shifted[i]);
     }
 }
 
@@ -126,43 +125,29 @@ static void plain_avx512vpopcnt(int64_t rounds) {
            sum = _mm512_add_epi64(sum, _mm512_popcnt_epi64(_mm512_xor_si512(a, b))));
 }
 
-/* A full adder: two ternary operations. */
-static inline __m512i full_add(__m512i *digit, __m512i a, __m512i b) {
-    __m512i carry = _mm512_ternarylogic_epi64(*digit, a, b, 0xe8);
-    *digit = _mm512_ternarylogic_epi64(*digit, a, b, 0x96);
-    KEEP(*digit);
-    KEEP(carry);
-    return carry;
-}
-
 static void popcount_avx512bw(int64_t rounds) {
-    __m512i x = _mm512_set1_epi8(5), w = _mm512_set1_epi8(3), table = _mm512_set1_epi8(1), nibble = table;
-    __m512i digit[4] = {x, x, x, x}, sum = w;
+    __m512i table = _mm512_set1_epi8(3), a = _mm512_set1_epi8(5), total[4], shifted[4];
+    for (int i = 0; i < 4; i++) total[i] = shifted[i] = _mm512_setzero_si512();
     for (int64_t round = 0; round < rounds; round++) {
-        __m512i carry = x;
         OB_UNROLL
-        for (int pair = 0; pair < 8; pair++) {
-            KEEP(x);
-            __m512i between = _mm512_xor_si512(x, w);
-            KEEP(x);
-            __m512i after = _mm512_xor_si512(x, w);
-            KEEP(between);
-            KEEP(after);
-            carry = _mm512_ternarylogic_epi64(digit[0], between, after, 0x74);
-            KEEP(carry);
-            digit[0] = after;
+        for (int i = 0; i < 4; i++) {
+            __m512i looked_up[3];
             OB_UNROLL
-            for (int d = 1; d < 4; d++)
-                if ((pair + 1) % (1 << d) == 0) carry = full_add(&digit[d], x, carry);
+            for (int j = 0; j < 3; j++) {
+                KEEP(a);
+                looked_up[j] = _mm512_shuffle_epi8(table, a);
+            }
+            const __m512i u = _mm512_add_epi8(looked_up[0], _mm512_add_epi8(looked_up[1], looked_up[2]));
+            total[i] = _mm512_add_epi8(total[i], u);
+            shifted[i] = _mm512_add_epi8(shifted[i], _mm512_srli_epi16(u, 4));
+            KEEP(total[i]);
+            KEEP(shifted[i]);
         }
-        const __m512i low = _mm512_shuffle_epi8(table, _mm512_and_si512(carry, nibble));
-        const __m512i high = _mm512_shuffle_epi8(table, _mm512_and_si512(_mm512_srli_epi16(carry, 4), nibble));
-        sum = _mm512_add_epi8(sum, _mm512_add_epi8(low, high));
-        KEEP(sum);
     }
-    OB_UNROLL
-    for (int d = 0; d < 4; d++) NEEDED(digit[d]);
-    NEEDED(sum);
+    for (int i = 0; i < 4; i++) {
+        NEEDED(total[i]);
+        NEEDED(shifted[i]);
+    }
 }
 
 static void fp32_avx512(int64_t rounds) {
@@ -232,7 +217,7 @@ static const peak peaks[] = {
 #if defined(__x86_64__)
     {"popcount_avx512vpopcnt", "avx512f avx512vpopcntdq", OB_NEEDS_AVX512VPOPCNT, 12 * 1024, popcount_avx512vpopcnt},
     {"plain_avx512vpopcnt", "avx512f avx512vpopcntdq", OB_NEEDS_AVX512VPOPCNT, 24 * 512, plain_avx512vpopcnt},
-    {"popcount_avx512bw", "avx512f avx512bw", OB_CPU_AVX512F | OB_CPU_AVX512BW, 8192, popcount_avx512bw},
+    {"popcount_avx512bw", "avx512f avx512bw", OB_CPU_AVX512F | OB_CPU_AVX512BW, 4 * 1536, popcount_avx512bw},
     {"popcount_avx2", "avx2", OB_CPU_AVX2, 4 * 768, popcount_avx2},
     {"popcount_scalar", "popcnt", 0, 8 * 64, popcount_scalar},
     {"int8_amx", "amxtile amxint8", OB_CPU_AMXTILE | OB_CPU_AMXINT8, 4 * 16 * 16 * 64, int8_amx},

@@ -1,70 +1,20 @@
 /* conv2d_avx2.c: y = base - 2 * popcount(x ^ w) without a popcount instruction.
  *
- * Windows are written one below the other (their words only, tens of KiB of stack) and multiplied as rows of a product,
- * by dense_avx2.c, with their bases in place of k. Writing a window costs a load and a store per word, once for all
- * output channels. So the limit and the bottleneck are those of the dense kernel: 85 MAC per vector operation.
+ * pair_table/product_avx2.c multiplies windows where they lie in the picture. Limit and bottleneck are its: 96 MAC per
+ * operation.
  *
- * Groups that are not whole words, or whose outputs are no multiple of 16, and windows too long for the stack go line
- * by line: each lane has its own word of the window and a mask; 12 operations for 4 lanes. */
+ * Groups that are not whole words, or whose outputs are no multiple of 16, and windows too long for 16-bit counts go
+ * line by line: each lane has its own word of the window and a mask; 12 operations for 4 lanes. */
 #if defined(__x86_64__)
 #include <immintrin.h>
 
-#include "../dense/dense_avx2.h"
 #include "../epilogue/epilogue_avx2.h"
+#include "../pair_table/windows.h"
 #include "../popcount_avx2.h"
 #include "lanes.h"
 #include "window.h"
 
 OB_TARGET_BEGIN(OB_TARGET_AVX2)
-
-enum {
-    WINDOWS = 256,       /* at most, at a time */
-    WINDOW_WORDS = 8192, /* 64 KiB of stack */
-    LEAST_WINDOWS = 4,   /* dense_avx2.c shares its weights among that many rows */
-};
-
-/* ---- plain ---- */
-
-/* The words of windows [0, count) from `window` on, which moves along; the bases of channel 0 as well. */
-static void write_windows(const ob_conv2d_job *job, ob_window *window, int64_t count, int64_t group_bytes,
-                          unsigned char *to, const int32_t *base[WINDOWS]) {
-    for (int64_t r = 0; r < count; r++, ob_window_next(job, window)) {
-        base[r] = ob_window_base(job, window);
-        const unsigned char *from = window->x + group_bytes;
-        for (int64_t i = 0; i < job->step_count; i++, to += 8) memcpy(to, from + job->steps[i], 8);
-    }
-}
-
-/* Channels [channel, end) of one group. */
-static void group(const ob_conv2d_job *job, const ob_dense_part *part, int64_t channel, int64_t end) {
-    _Alignas(64) unsigned char windows[8 * WINDOW_WORDS];
-    const int32_t *base[WINDOWS];
-    const int64_t group_bytes = channel / job->group_n * job->group_c / 8, fit = WINDOW_WORDS / job->dense.words;
-    const int64_t most = (fit < WINDOWS ? fit : WINDOWS) / LEAST_WINDOWS, tiles = part->rows / LEAST_WINDOWS;
-    const int64_t blocks = (tiles + most - 1) / most, block = blocks ? (tiles + blocks - 1) / blocks : 1;
-    ob_window window = ob_window_at(job, part->row);
-    ob_dense_job product = job->dense;
-    product.x = windows, product.x_bytes = job->dense.words * 8;
-    for (int64_t row = 0; row < part->rows;) {
-        const int64_t left = part->rows - row;
-        const ob_dense_part rows = {0, left < block * LEAST_WINDOWS ? left : block * LEAST_WINDOWS, channel,
-                                    end - channel};
-        product.out = job->dense.out + (part->row + row) * job->dense.out_bytes;
-        write_windows(job, &window, rows.rows, group_bytes, windows, base);
-        ob_product_avx2(&product, &rows, base);
-        row += rows.rows;
-    }
-}
-
-static void plain(const ob_conv2d_job *job, const ob_dense_part *part) {
-    const int64_t part_end = part->channel + part->channels;
-    for (int64_t channel = part->channel; channel < part_end;) {
-        const int64_t group_end = (channel / job->group_n + 1) * job->group_n;
-        const int64_t end = group_end < part_end ? group_end : part_end;
-        group(job, part, channel, end);
-        channel = end;
-    }
-}
 
 /* ---- lane by lane ---- */
 
@@ -124,8 +74,10 @@ static void lane_by_lane(const ob_conv2d_job *job, const ob_dense_part *part) {
 }
 
 void ob_conv2d_avx2(const ob_conv2d_job *job, const ob_dense_part *part) {
-    const int fits = job->dense.words <= WINDOW_WORDS / LEAST_WINDOWS;
-    (job->plain && fits ? plain : lane_by_lane)(job, part);
+    if (ob_pair_fits(job))
+        ob_pair_conv2d(job, part, ob_pair_product_avx2);
+    else
+        lane_by_lane(job, part);
     ob_clear_tail(&job->dense, part);
 }
 

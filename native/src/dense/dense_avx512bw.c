@@ -1,12 +1,12 @@
-/* dense_avx512bw.c: y = k - 2 * popcount(x ^ w) without a popcount instruction: carry-save adders.
+/* dense_avx512bw.c: y = k - 2 * popcount(x ^ w) without a popcount instruction.
  *
- * Lanes are channels, as in dense_avx512vpopcnt.c; carry_save_avx512.h says how words are counted: 182 MAC per
- * operation. The running exclusive ors that it needs are written once per block of rows, and once per 16 channels and
- * block for the weights: less than 1 % each from 100 rows on.
- * Limit:  Intel, two 512-bit ports: 364 MAC/cycle.
- *         Zen 5, four 512-bit pipes: 728 MAC/cycle.
- * Bottleneck: those operations, and the last digits: with k = 2048 they are a quarter of all, with k = 8192 a tenth.
- * A larger tile would load less, but its digits do not fit the registers: 3 loads go with 5.6 operations.
+ * Two ways, chosen per part:
+ *
+ * 1. Carry-save adders, for few rows. Lanes are channels, as in dense_avx512vpopcnt.c; carry_save_avx512.h says how
+ *    words are counted: 182 MAC per operation, and some 35 operations more for each sum. The running exclusive ors that
+ *    it needs are written once per block of rows, and once per 16 channels and block for the weights. On Zen 5 loads
+ *    hold it: 48 of them go with 90 operations, of which it can start four in a cycle, but only two loads.
+ * 2. Table, from 16 rows: pair_table/product_avx512bw.c, 192 MAC per operation.
  * Rows longer than OB_RUNNING_LONGEST words take the AVX2 kernel. */
 #if defined(__x86_64__)
 #include "dense_avx512bw.h"
@@ -15,10 +15,11 @@
 
 #include "../carry_save_avx512.h"
 #include "../epilogue/epilogue_avx512.h"
+#include "../pair_table/product.h"
 
 OB_TARGET_BEGIN(OB_TARGET_AVX512BW)
 
-enum { LANES = 8, PANEL = OB_COUNTER_LINES * LANES };
+enum { LANES = 8, PANEL = OB_COUNTER_LINES * LANES, LEAST_ROWS = 16 /* for tables */ };
 
 /* The running exclusive ors of two lines of weights, side by side. A line past n repeats the last one. */
 static void write_panel(const ob_dense_job *job, int64_t channel, unsigned char *panel) {
@@ -33,7 +34,7 @@ static void write_panel(const ob_dense_job *job, int64_t channel, unsigned char 
     }
 }
 
-void ob_product_avx512bw(const ob_dense_job *job, const ob_dense_part *part, const int32_t *const *base) {
+static void carry_save(const ob_dense_job *job, const ob_dense_part *part) {
     _Alignas(64) unsigned char panel[128 * OB_RUNNING_LONGEST];
     const __m512i low_i32x16 = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
     const __m512i k_i32x16 = _mm512_set1_epi32((int32_t)job->k);
@@ -47,19 +48,14 @@ void ob_product_avx512bw(const ob_dense_job *job, const ob_dense_part *part, con
             if (fetch_output) __builtin_prefetch(job->out + row * job->out_bytes + channel * 4, 1);
             ob_count_row(job->x + row * job->x_bytes, panel, job->words, sum_u64x8);
             const __m512i sum_i32x16 = _mm512_permutex2var_epi32(sum_u64x8[0], low_i32x16, sum_u64x8[1]);
-            const __m512i base_i32x16 = base ? _mm512_loadu_si512(base[r] + channel) : k_i32x16;
-            ob_store_avx512(job, &finish, row, channel,
-                            _mm512_sub_epi32(base_i32x16, _mm512_slli_epi32(sum_i32x16, 1)));
+            ob_store_avx512(job, &finish, row, channel, _mm512_sub_epi32(k_i32x16, _mm512_slli_epi32(sum_i32x16, 1)));
         }
     }
 }
 
-void ob_dense_avx512bw(const ob_dense_job *job, const ob_dense_part *part) {
+/* Rows as running exclusive ors, a block at a time. */
+static void few_rows(const ob_dense_job *job, const ob_dense_part *part) {
     _Alignas(64) unsigned char running[8 * OB_RUNNING_WORDS];
-    if (job->words > OB_RUNNING_LONGEST) {
-        ob_dense_avx2(job, part);
-        return;
-    }
     const int64_t block = ob_running_block(part->rows, job->words);
     ob_dense_job product = *job;
     product.x = running, product.x_bytes = 8 * job->words;
@@ -68,8 +64,19 @@ void ob_dense_avx512bw(const ob_dense_job *job, const ob_dense_part *part) {
         const ob_dense_part now = {0, rows, part->channel, part->channels};
         product.out = job->out + (part->row + row) * job->out_bytes;
         ob_running_write(job, part->row + row, rows, job->words, running);
-        ob_product_avx512bw(&product, &now, NULL);
+        carry_save(&product, &now);
     }
+}
+
+void ob_dense_avx512bw(const ob_dense_job *job, const ob_dense_part *part) {
+    if (job->words > OB_RUNNING_LONGEST) {
+        ob_dense_avx2(job, part);
+        return;
+    }
+    if (part->rows < LEAST_ROWS)
+        few_rows(job, part);
+    else
+        ob_pair_dense(job, part, ob_pair_product_avx512bw);
     ob_clear_tail(job, part);
 }
 

@@ -44,9 +44,9 @@ OB_INLINE void store8(unsigned char *to, const ob_finish_avx2 *f, __m256i v_x8) 
         _mm256_maskstore_epi32((void *)to, f->live_i32x8, v_x8);
 }
 
-OB_INLINE void ob_store_avx2(const ob_dense_job *job, const ob_finish_avx2 *f, int64_t row, int64_t channel,
-                             __m256i y_i32x8) {
-    unsigned char *out = job->out + row * job->out_bytes;
+/* out: where the row starts. */
+OB_INLINE void ob_store_to_avx2(const ob_dense_job *job, const ob_finish_avx2 *f, unsigned char *out, int64_t channel,
+                                __m256i y_i32x8) {
     if (job->epilogue.output == OB_OUTPUT_INT32) {
         store8(out + channel * 4, f, y_i32x8);
     } else if (job->epilogue.output == OB_OUTPUT_FLOAT) {
@@ -58,6 +58,11 @@ OB_INLINE void ob_store_avx2(const ob_dense_job *job, const ob_finish_avx2 *f, i
         const __m256i minus = _mm256_and_si256(_mm256_blendv_epi8(below, above, f->down_i32x8), f->live_i32x8);
         out[channel / 8] = (unsigned char)_mm256_movemask_ps(_mm256_castsi256_ps(minus));
     }
+}
+
+OB_INLINE void ob_store_avx2(const ob_dense_job *job, const ob_finish_avx2 *f, int64_t row, int64_t channel,
+                             __m256i y_i32x8) {
+    ob_store_to_avx2(job, f, job->out + row * job->out_bytes, channel, y_i32x8);
 }
 
 OB_TARGET_END
