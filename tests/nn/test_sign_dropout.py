@@ -1,10 +1,16 @@
+import copy
+import pickle
+
 import pytest
 import torch
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 import onebit.ops
+from onebit._errors import OptionError
 from onebit.nn import BinaryLinear, use_bits
 from onebit.nn._sign_dropout import drawn, dropout, two_signs
+from onebit.quantizers import checked
 
 
 @pytest.mark.parametrize("k", [1, 63, 64, 65, 130])
@@ -88,3 +94,94 @@ def test_the_float_path_is_torchs_product_of_dropped_inputs():
     assert torch.equal(y, F.linear(dropout(x, 0.25), layer.weight))
     layer.eval()
     assert torch.equal(layer(x), F.linear(x, layer.weight))
+
+
+WAYS = [None, torch.float32, torch.bfloat16, torch.int8]
+
+
+def dropping(backward, p=0.5, **options):
+    """A layer of 70 signs, its input, and how it multiplies."""
+    torch.manual_seed(0)
+    layer = BinaryLinear(70, 33, **{"input_quantizer": "sign", "input_dropout": p, **options})
+    use_bits(layer, backward)
+    return layer, torch.randn(5, 70)
+
+
+def output_and_gradients(run, layer, x, seed=3):
+    inputs = x.clone().requires_grad_()
+    torch.manual_seed(seed)
+    y = run(inputs)
+    return y.detach(), *torch.autograd.grad(y.square().sum(), (inputs, *layer.parameters()))
+
+
+@pytest.mark.parametrize("backward", WAYS)
+def test_a_checkpoint_draws_the_same_places_again(backward):
+    layer, x = dropping(backward)
+    plain = output_and_gradients(layer, layer, x)
+    again = output_and_gradients(lambda x: checkpoint(layer, x, use_reentrant=False), layer, x)
+    assert all(torch.equal(a, b) for a, b in zip(plain, again, strict=True))
+
+
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # torch's, about its own tracing
+@pytest.mark.parametrize("backward", WAYS)
+def test_compiled_it_computes_the_same(backward):
+    layer, x = dropping(backward)
+    compiled = torch.compile(layer, backend="aot_eager", fullgraph=True)
+    for a, b in zip(output_and_gradients(layer, layer, x), output_and_gradients(compiled, layer, x), strict=True):
+        assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize("backward", WAYS)
+def test_copies_drop_what_the_layer_drops_and_its_state_has_no_more_than_weights(backward):
+    layer, x = dropping(backward)
+    expected = output_and_gradients(layer, layer, x)
+    for other in (copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))):
+        assert all(torch.equal(a, b) for a, b in zip(expected, output_and_gradients(other, other, x), strict=True))
+    assert list(layer.state_dict()) == ["weight"]
+
+
+@pytest.mark.parametrize("backward", WAYS)
+@pytest.mark.parametrize("quantizer", ["sign", "stochastic-sign"])
+def test_only_training_draws(backward, quantizer):
+    layer, x = dropping(backward, input_quantizer=quantizer)
+    layer.eval()
+    before = torch.get_rng_state()
+    y = layer(x)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.equal(y, dropping(backward, 0.0, input_quantizer=quantizer)[0].eval()(x))
+    assert "rand" not in str(torch.export.export(layer, (x,)).graph)
+    assert "rand" in str(torch.export.export(layer.train(), (x,)).graph)
+
+
+@pytest.mark.parametrize("backward", WAYS)
+def test_autocast_keeps_dropped_sums_of_few_signs_exact_and_checked_still_looks(backward):
+    layer, x = dropping(backward)
+    torch.manual_seed(3)
+    y = layer(x)
+    torch.manual_seed(3)
+    with torch.autocast("cpu", torch.bfloat16):
+        half = layer(x)
+    assert half.dtype == torch.bfloat16
+    assert torch.equal(half.float(), y)
+    with checked(), pytest.raises(OptionError, match="NaN"):
+        layer(x * torch.nan)
+
+
+@pytest.mark.parametrize("backward", WAYS)
+@pytest.mark.parametrize("frozen", ["input", "weight"])
+def test_what_is_frozen_gets_no_gradient_and_the_other_the_same(backward, frozen):
+    layer, x = dropping(backward)
+    _, gx, gw = output_and_gradients(layer, layer, x)
+    layer.weight.requires_grad_(frozen != "weight")
+    inputs = x.clone().requires_grad_(frozen != "input")
+    torch.manual_seed(3)
+    layer(inputs).square().sum().backward()
+    got, expected = (inputs.grad, gx) if frozen == "weight" else (layer.weight.grad, gw)
+    assert torch.equal(got, expected)
+    assert (layer.weight if frozen == "weight" else inputs).grad is None
+
+
+@pytest.mark.parametrize("p", [1, 1.5, -0.1, float("nan"), True, None, "0.5", torch.tensor(0.5)])
+def test_a_probability_out_of_range_is_refused(p):
+    with pytest.raises(OptionError, match=r"input_dropout is .*Expected a probability in \[0, 1\)"):
+        BinaryLinear(4, 4, input_dropout=p)

@@ -37,7 +37,7 @@ class BinaryLinear(BinaryLayer, nn.Linear):
         input_dropout: float = 0.0,
     ) -> None:
         super().__init__(in_features, out_features, bias)
-        if not 0 <= input_dropout < 1:
+        if not isinstance(input_dropout, int | float) or not 0 <= input_dropout < 1:
             raise OptionError(f"BinaryLinear: input_dropout is {input_dropout!r}. Expected a probability in [0, 1).")
         self.input_dropout = input_dropout
         self._set_quantizers(input_quantizer, weight_quantizer)

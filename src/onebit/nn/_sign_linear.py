@@ -10,6 +10,7 @@ from torch import Tensor
 from onebit.nn._sign_dropout import two_signs
 from onebit.nn._sign_products import NEAREST, Gradients, backward_dtype, plain, signs_in, through
 
+Saved = tuple[Tensor, Tensor, Tensor | None, Tensor, Tensor]
 _DENSE = ([1, 1], [0, 0, 0, 0], [1, 1], 0)  # the stride, padding, dilation and pad value of pictures of one place
 
 
@@ -60,32 +61,33 @@ def _remember(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor, T
 
 
 def _backward(ctx: Any, upstream: Tensor, *_: Any) -> tuple[Tensor | None, ...]:
-    gx, gw = (_of_bytes if ctx.how == "int8" else _of_floats)(ctx, upstream)
-    kept = ctx.saved_tensors[2]
+    saved = ctx.saved_tensors  # once in a pass: a torch.utils.checkpoint hands them out no second time
+    gx, gw = (_of_bytes if ctx.how == "int8" else _of_floats)(ctx, saved, upstream)
+    kept = saved[2]
     return gx if gx is None or kept is None else gx.mul_(kept), gw, None, None, None
 
 
-def _of_bytes(ctx: Any, upstream: Tensor) -> Gradients:
-    x, weight, kept, words, _ = ctx.saved_tensors
+def _of_bytes(ctx: Any, saved: Saved, upstream: Tensor) -> Gradients:
+    x, weight, kept, words, rows = saved
     for_x, for_weight = ctx.needs_input_grad[:2]
     if kept is None:
-        gx, gw = _sums(ctx, upstream, x, words, (for_x, for_weight))
+        gx, gw = _sums(ctx, (upstream, x, weight, words, rows), (for_x, for_weight))
     else:
-        gx, _ = _sums(ctx, upstream, x, words[0], (for_x, False))
-        _, gw = _sums(ctx, upstream.expand(2, *upstream.shape) * 0.5, x.expand(2, *x.shape), words, (False, for_weight))
+        gx, _ = _sums(ctx, (upstream, x, weight, words[0], rows), (for_x, False))
+        halves, both = upstream.expand(2, *upstream.shape) * 0.5, x.expand(2, *x.shape)
+        _, gw = _sums(ctx, (halves, both, weight, words, rows), (False, for_weight))
     return gx.view(x.shape) if for_x else None, gw.view(weight.shape) if for_weight else None
 
 
-def _sums(ctx: Any, upstream: Tensor, x: Tensor, words: Tensor, wanted: tuple[bool, bool]) -> tuple[Tensor, Tensor]:
-    """Both gradients by whole numbers: rows are pictures of one place."""
-    weight, rows = ctx.saved_tensors[1], ctx.saved_tensors[4]
-    pictures = (each.reshape(-1, 1, 1, each.shape[-1]) for each in (upstream, x, weight, words, rows))
+def _sums(ctx: Any, operands: tuple[Tensor, ...], wanted: tuple[bool, bool]) -> tuple[Tensor, Tensor]:
+    """Both gradients by whole numbers of upstream, x, weight and the two packed: rows are pictures of one place."""
+    pictures = (each.reshape(-1, 1, 1, each.shape[-1]) for each in operands)
     gradients: tuple[Tensor, Tensor] = torch.ops.onebit.sign_gradients(*pictures, *_DENSE, ctx.windows, wanted, NEAREST)
     return gradients
 
 
-def _of_floats(ctx: Any, upstream: Tensor) -> Gradients:
-    x, weight, kept, words, rows = ctx.saved_tensors
+def _of_floats(ctx: Any, saved: Saved, upstream: Tensor) -> Gradients:
+    x, weight, kept, words, rows = saved
     dtype = backward_dtype(ctx.how)
     for_x, for_weight = ctx.needs_input_grad[:2]
     g = upstream.to(dtype).reshape(-1, upstream.shape[-1])  # (m, n)
