@@ -22,6 +22,11 @@ static uint64_t saved_registers(void) {
     return (uint64_t)high << 32 | low;
 }
 
+static int of_amd(void) {
+    uint32_t a, b, c, d;
+    return __get_cpuid(0, &a, &b, &c, &d) && b == signature_AMD_ebx && c == signature_AMD_ecx && d == signature_AMD_edx;
+}
+
 static uint32_t detect(void) {
     uint32_t a, b, c, d, set = 0;
     if (!__get_cpuid(1, &a, &b, &c, &d)) return 0;
@@ -36,7 +41,7 @@ static uint32_t detect(void) {
     if (avx512) {
         if (b & 1u << 16) set |= OB_CPU_AVX512F;
         if (b & 1u << 17) set |= OB_CPU_AVX512DQ;
-        if (b & 1u << 30) set |= OB_CPU_AVX512BW;
+        if (b & 1u << 30) set |= OB_CPU_AVX512BW | (of_amd() ? OB_CPU_QUICKPERMW : 0);
         if (b & 1u << 31) set |= OB_CPU_AVX512VL;
         if (c & 1u << 1) set |= OB_CPU_AVX512VBMI;
         if (c & 1u << 8) set |= OB_CPU_GFNI;

@@ -1,5 +1,6 @@
 /* cpu.h: what this CPU can run, as a set of bits. A feature counts only if the operating system saves its registers
- * and, for AMX, gave them to this process (amx/permission.h). */
+ * and, for AMX, gave them to this process (amx/permission.h). quickpermw is no instruction: vpermw is one operation,
+ * two of which start in a cycle where two of vpdpbusd do (AMD); on Intel's it is two operations of one port. */
 #ifndef ONEBIT_CPU_H
 #define ONEBIT_CPU_H
 
@@ -19,6 +20,7 @@
     X(AVX512BITALG, "avx512bitalg")       \
     X(AVX512VPOPCNTDQ, "avx512vpopcntdq") \
     X(GFNI, "gfni")                       \
+    X(QUICKPERMW, "quickpermw")           \
     X(AMXTILE, "amxtile")                 \
     X(AMXINT8, "amxint8")                 \
     X(NEON, "neon")                       \

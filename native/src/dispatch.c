@@ -25,8 +25,9 @@ static const row table[] = {
 enum { ROWS = sizeof table / sizeof table[0] };
 
 static const char *const op_names[OB_OP_COUNT] = {
-    "pack",       "unpack",          "dense",          "dense_u8",         "conv2d",     "conv2d_u8",  "float_steps",
-    "max_pool2d", "gradient_maxima", "gradient_bytes", "gradient_windows", "sign_panel", "gradient_x", "gradient_w"};
+    "pack",        "unpack",     "dense",           "dense_u8",       "conv2d",           "conv2d_u8",
+    "float_steps", "max_pool2d", "gradient_maxima", "gradient_bytes", "gradient_windows", "gradient_lookup",
+    "sign_panel",  "gradient_x", "gradient_w"};
 
 static _Atomic(const row *) ran[OB_OP_COUNT];
 static _Atomic(const char *) forced; /* a name of the table, or NULL */
@@ -94,7 +95,7 @@ static ob_status resolve(ob_op op, const ob_shape *shape, int32_t threads, const
 }
 
 static ob_choice choice_of(const row *r) {
-    return (ob_choice){r->kernel, ob_cost_part_rows(r->isa, ob_cpu()), r};
+    return (ob_choice){r->kernel, r->isa, ob_cost_part_rows(r->isa, ob_cpu()), r};
 }
 
 ob_status ob_resolve(ob_op op, const ob_shape *shape, int32_t threads, ob_choice *choice) {

@@ -16,6 +16,7 @@ typedef enum ob_op {
     OB_OP_gradient_maxima,
     OB_OP_gradient_bytes,
     OB_OP_gradient_windows,
+    OB_OP_gradient_lookup,
     OB_OP_sign_panel,
     OB_OP_gradient_x,
     OB_OP_gradient_w,
@@ -28,6 +29,7 @@ typedef void ob_any_kernel(void);
 /* A kernel for one call. part_rows: rows of a part of its output are best a multiple of it. row: of the table. */
 typedef struct ob_choice {
     ob_any_kernel *kernel;
+    const char *isa;
     int64_t part_rows;
     const void *row;
 } ob_choice;

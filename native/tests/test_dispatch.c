@@ -62,6 +62,10 @@ uint32_t ob_cpu(void) {
     const ob_window_steps *ob_gradient_windows_##isa(void) { \
         return NULL;                                         \
     }
+#define STUB_gradient_lookup(isa)                           \
+    const ob_lookup_steps *ob_gradient_lookup_##isa(void) { \
+        return NULL;                                        \
+    }
 #define STUB_gradient_x(isa)                                               \
     void ob_gradient_x_##isa(const ob_gradient_x_job *job, int64_t rows) { \
         (void)job, (void)rows;                                             \

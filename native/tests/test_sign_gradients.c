@@ -111,6 +111,34 @@ static void check_lengths(void) {
     check_problem(c, 33);
     c.batch = 0;
     check_problem(c, 34);
+    c = window;
+    c.batch = 3, c.height = 1, c.width = 1, c.c = 64, c.n = 7, c.stride[0] = 2, c.stride[1] = 3; /* of one phase */
+    check_problem(c, 35);
+}
+
+/* Sums that are looked up: strips of rows and of pictures, more channels than a set or a block has, more positions than
+ * a part, several segments and one. */
+static void check_looked_up(void) {
+    static const int64_t sizes[][5] = {
+        {2, 30, 25, 64, 20}, {9, 5, 7, 130, 70}, {1, 3, 400, 32, 3}, {3, 17, 16, 257, 5}, {2, 4, 4, 520, 460}};
+    static const char *const isas[] = {"scalar", "avx512vpopcnt"};
+    for (int i = 0; i < 5; i++) {
+        ob_sign_gradients_call c = {.kernel = {3, 2 + i % 2}, .stride = {1, 1}, .dilation = {1, 1 + i / 2 % 2}};
+        c.batch = sizes[i][0], c.height = sizes[i][1], c.width = sizes[i][2], c.c = sizes[i][3], c.n = sizes[i][4];
+        c.padding[0] = i % 3, c.padding[1] = 1, c.padding[2] = 2, c.padding[3] = i % 2, c.pad_value = i % 3 - 1;
+        problem p = problem_of(c, (uint64_t)(70 + i));
+        for (int j = 0; j < 2; j++) {
+            const char *ran;
+            uint64_t seed = (uint64_t)(80 + i);
+            if (ob_force(isas[j]) != OB_OK || (j && !strstr(ob_cpu_features(), "quickpermw"))) continue;
+            ob_set_threads(1 + i % 3);
+            for (int wanted = 1; wanted <= 3; wanted++) check_isa(&p, isas[j], wanted, &seed);
+            ob_ran("gradient_lookup", &ran);
+            CHECK(!strcmp(ran, isas[j]), "%s ran in place of %s", ran, isas[j]);
+        }
+        ob_force(NULL);
+        problem_free(&p);
+    }
 }
 
 static ob_sign_gradients_call same_size(int64_t batch, int64_t height, int64_t width) {
@@ -221,6 +249,7 @@ static void check_arguments(void) {
 int main(void) {
     check_sizes();
     check_lengths();
+    check_looked_up();
     check_pooled();
     check_numbers_that_are_none();
     check_numbers_that_are_none_pooled();

@@ -8,7 +8,8 @@ from onebit._errors import UnknownName
 from onebit.ops import _kernels, native
 
 OPS = ["pack", "unpack", "dense", "dense_u8", "conv2d", "conv2d_u8", "float_steps", "max_pool2d"]
-OPS += ["gradient_maxima", "gradient_bytes", "gradient_windows", "sign_panel", "gradient_x", "gradient_w"]
+OPS += ["gradient_maxima", "gradient_bytes", "gradient_windows", "gradient_lookup", "sign_panel"]
+OPS += ["gradient_x", "gradient_w"]
 
 
 def test_the_operators_are_those_of_the_table():

@@ -112,4 +112,55 @@ typedef struct ob_window_steps {
 
 typedef const ob_window_steps *ob_gradient_windows_kernel(void);
 
+/* ---- sums of five terms at once, looked up: see lookup.c ---- */
+enum {
+    OB_LOOKUP_TERMS = 5,   /* of a table: the 32 sums that 5 terms make with any signs, 16 bits each, fill a vector */
+    OB_LOOKUP_SUMS = 32,   /* of a table */
+    OB_LOOKUP_LANES = 128, /* channels c whose sums stand in registers at once */
+    OB_LOOKUP_MOST = 51,   /* sums of so many tables fit 16 bits: 51 * 5 * 127 < 2^15 */
+    OB_LOOKUP_SPAN = 5,    /* quads of 4 tables of w: table i has quad i and position i of the fifth quad */
+    OB_LOOKUP_ROWS = 6,    /* rows that a kernel looks up at once */
+};
+
+/* sums[r][lane] (+)= over taps t and groups f: tables[rows[r] + tap_at[t] + f][indices[t][f][lane]]. */
+typedef struct ob_lookup_sums {
+    const int16_t *tables;
+    const int64_t *rows, *tap_at; /* numbers of tables */
+    int64_t count, taps, groups;  /* count: of rows; taps * groups: OB_LOOKUP_MOST at most */
+    const uint16_t *indices;
+    int64_t lanes; /* 32 to OB_LOOKUP_LANES, by 32 */
+    int32_t *sums; /* (count, lanes) */
+    int32_t first; /* sums holds nothing yet */
+} ob_lookup_sums;
+
+/* A row of a gradient: (base + factor * the sums of all parts) * step where the window lets it pass. */
+typedef struct ob_lookup_row {
+    const int32_t *sums; /* part p's start at sums + p * part_step */
+    int64_t parts, part_step, channels;
+    int32_t base, factor;
+    float step;
+    const float *window;
+    float *out;
+} ob_lookup_row;
+
+typedef struct ob_lookup_steps {
+    /* Tables of `terms` bytes q + 128 at each of `count` places, five neighbours each, the last of fewer: sum i has -q
+     * of term k if bit k of i is set, else q. */
+    void (*neighbours)(const unsigned char *bytes, int64_t step, int64_t count, int64_t terms, int16_t *tables,
+                       int64_t tables_step);
+    /* Tables of a channel's bytes q in quads that are 64 bytes apart, by spans; past the end they are 0. Sum i has the
+     * terms k whose bits are set. */
+    void (*spans)(const unsigned char *quads, int64_t count, int16_t *tables);
+    /* indices[f][lane]: bit k is that of channel `lane` in the words at starts[5 * f + k]. */
+    void (*indices)(const unsigned char *words, const int32_t *starts, int64_t groups, int64_t lanes,
+                    uint16_t *indices);
+    void (*add)(const ob_lookup_sums *job);
+    /* sums[j] += q of channel j of a block at positions of the quads list[i] / 16, which the other 4 bits choose. */
+    void (*outside)(const unsigned char *quads, const int32_t *list, int64_t count, int32_t *sums);
+    void (*finish)(const ob_lookup_row *row);
+    int32_t quick; /* whether this is faster than products by the same instruction set */
+} ob_lookup_steps;
+
+typedef const ob_lookup_steps *ob_gradient_lookup_kernel(void);
+
 #endif

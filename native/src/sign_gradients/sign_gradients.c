@@ -9,11 +9,13 @@
  *   3  what zeros (bytes 128) would sum to, which is the base to subtract
  *   4  the products. x is turned into panels of x + 1 (0 and 2, padding 1 + pad_value) where it is needed, 32 KB at a
  *      time, and its base is the sum of q
- * Gradients from behind a max pool go another way, to the same numbers: pooled.c.
+ * Two other ways lead to the same numbers: fewer products, for gradients from behind a max pool (pooled.c), and sums
+ * that are looked up, where the processor is quick at that (lookup.c).
  * The sums are whole numbers: neither the threads nor the instruction set can be seen in the result. */
 #include "../dispatch.h"
 #include "../parts.h"
 #include "../threads.h"
+#include "lookup.h"
 #include "pooled.h"
 
 enum { TASK_ROWS = 256 }; /* places of x's gradient */
@@ -165,11 +167,38 @@ static ob_status resolve(ob_gradients_job *s) {
     return OB_OK;
 }
 
+/* The steps of lookup.c, where they are quick and of the instruction set that multiplies; else NULL. */
+static const ob_lookup_steps *lookups(ob_choice *choice) {
+    ob_choice products;
+    if (ob_resolve_inner(OB_OP_gradient_x, NULL, &products) || ob_resolve_inner(OB_OP_gradient_lookup, NULL, choice) ||
+        strcmp(products.isa, choice->isa))
+        return NULL;
+    const ob_lookup_steps *steps = ((ob_gradient_lookup_kernel *)choice->kernel)();
+    return steps->quick ? steps : NULL;
+}
+
 size_t ob_sign_gradients_workspace(const ob_sign_gradients_call *call) {
     ob_gradient_plan plan;
     ob_pooled_job pooled;
+    ob_lookup_job lookup;
+    ob_choice choice;
     if (ob_gradient_plan_make(call, &plan)) return 0;
-    return ob_pooled_plan(call, &pooled) && pooled.total > plan.total ? pooled.total : plan.total;
+    size_t most = plan.total;
+    if (ob_pooled_plan(call, &pooled) && pooled.total > most) most = pooled.total;
+    if (lookups(&choice) && ob_lookup_plan(call, &lookup) && lookup.total > most) most = lookup.total;
+    return most;
+}
+
+/* 0, and nothing done, if this call cannot go that way. */
+static int look_up(const ob_sign_gradients_call *call, const ob_gradients_job *outer) {
+    ob_choice choice;
+    ob_lookup_job lookup;
+    const ob_lookup_steps *steps = lookups(&choice);
+    if (!steps || !ob_lookup_plan(call, &lookup) || call->workspace_bytes < lookup.total) return 0;
+    ob_ran_again(OB_OP_gradient_lookup, &choice);
+    lookup.steps = steps;
+    ob_lookup_gradients(&lookup, outer);
+    return 1;
 }
 
 ob_status ob_sign_gradients(const ob_sign_gradients_call *call) {
@@ -186,6 +215,7 @@ ob_status ob_sign_gradients(const ob_sign_gradients_call *call) {
     ob_pooled_job pooled;
     if (ob_pooled_plan(call, &pooled) && call->workspace_bytes >= pooled.total && ob_pooled_gradients(&pooled, &s))
         return OB_OK;
+    if (look_up(call, &s)) return OB_OK;
     ob_gradient_plan_taps(&s.plan, s.work);
     ob_gradients_make_bytes(&s);
     multiply(&s);
