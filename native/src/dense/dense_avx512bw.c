@@ -2,11 +2,13 @@
  *
  * Two ways, chosen per part:
  *
- * 1. Carry-save adders, for few rows. Lanes are channels, as in dense_avx512vpopcnt.c; carry_save_avx512.h says how
- *    words are counted: 182 MAC per operation, and some 35 operations more for each sum. The running exclusive ors that
- *    it needs are written once per block of rows, and once per 16 channels and block for the weights. On Zen 5 loads
- *    hold it: 48 of them go with 90 operations, of which it can start four in a cycle, but only two loads.
- * 2. Table, from 16 rows: pair_table/product_avx512bw.c, 192 MAC per operation.
+ * 1. Carry-save adders, for few rows and for long ones. Lanes are channels, as in dense_avx512vpopcnt.c;
+ * carry_save_avx512.h says how words are counted: 182 MAC per operation, and some 35 operations more for each sum. The
+ * running exclusive ors that it needs are written once per block of rows, and once per 16 channels and block for the
+ * weights. On Zen 5 loads hold it: 48 of them go with 90 operations, of which it can start four in a cycle, but only
+ * two loads. Reached on Zen 5: 53 % of 728 MAC/cycle with k = 2048, 58 % with 4096.
+ * 2. Table, from LEAST_ROWS rows of up to MOST_WORDS words: pair_table/product_avx512bw.c, 192 MAC per operation and
+ *    little more for a sum. Reached on Zen 5: 41 % of 768 MAC/cycle with k = 512, 48 % with 1024, 50 % with 2048.
  * Rows longer than OB_RUNNING_LONGEST words take the AVX2 kernel. */
 #if defined(__x86_64__)
 #include "dense_avx512bw.h"
@@ -19,7 +21,12 @@
 
 OB_TARGET_BEGIN(OB_TARGET_AVX512BW)
 
-enum { LANES = 8, PANEL = OB_COUNTER_LINES * LANES, LEAST_ROWS = 16 /* for tables */ };
+enum {
+    LANES = 8,
+    PANEL = OB_COUNTER_LINES * LANES,
+    LEAST_ROWS = 16, /* from here on the table way wins */
+    MOST_WORDS = 40, /* up to here */
+};
 
 /* The running exclusive ors of two lines of weights, side by side. A line past n repeats the last one. */
 static void write_panel(const ob_dense_job *job, int64_t channel, unsigned char *panel) {
@@ -54,7 +61,7 @@ static void carry_save(const ob_dense_job *job, const ob_dense_part *part) {
 }
 
 /* Rows as running exclusive ors, a block at a time. */
-static void few_rows(const ob_dense_job *job, const ob_dense_part *part) {
+static void carry_save_rows(const ob_dense_job *job, const ob_dense_part *part) {
     _Alignas(64) unsigned char running[8 * OB_RUNNING_WORDS];
     const int64_t block = ob_running_block(part->rows, job->words);
     ob_dense_job product = *job;
@@ -73,8 +80,8 @@ void ob_dense_avx512bw(const ob_dense_job *job, const ob_dense_part *part) {
         ob_dense_avx2(job, part);
         return;
     }
-    if (part->rows < LEAST_ROWS)
-        few_rows(job, part);
+    if (part->rows < LEAST_ROWS || job->words > MOST_WORDS)
+        carry_save_rows(job, part);
     else
         ob_pair_dense(job, part, ob_pair_product_avx512bw);
     ob_clear_tail(job, part);
