@@ -11,10 +11,11 @@ from torch import nn, optim
 from onebit._errors import OptionError
 from onebit._registry import Registry, unknown_name
 from onebit.optim import ShiftAdaMax, latent_groups
+from onebit.training._adam import Adam
 from onebit.training._recipe import OptimizerOptions
 
 OPTIMIZERS: Registry[Callable[..., optim.Optimizer]] = Registry("optimizer")
-OPTIMIZERS.register("adam")(optim.Adam)
+OPTIMIZERS.register("adam")(Adam)
 OPTIMIZERS.register("sgd")(optim.SGD)
 OPTIMIZERS.register("shift-adamax")(ShiftAdaMax)
 
