@@ -44,14 +44,14 @@ def compare(
     names = {name for checker in checkers for name in checker.captured}
     report = VerifyReport(len(x), tuple(checker.check for checker in checkers), 0.0, 0)
     tolerance = _tolerance_of_scores(captured, layers)
+    ours, theirs = _Recorder(captured, names), _Recorder(packed.graph_module, None)
     with evaluating(model):
-        for batch in torch.split(x, _BATCH_OF_MAPS if x.ndim == 4 else _BATCH):
-            float_values, packed_values = _Record(captured, names), _Record(packed.graph_module, None)
-            float_values.run(batch)
-            answer = packed_values.run(batch)
+        for batch in torch.split(x, _batch_of(packed)):
+            ours.run(batch)
+            answer = theirs.run(batch)
             rounded = torch.zeros(len(batch), dtype=torch.bool)
             for checker in checkers:
-                rounded |= checker.add(float_values.values, packed_values.values)
+                rounded |= checker.add(ours.values, theirs.values)
             _add_outputs(report, model(batch), answer, rounded, tolerance)
     return report
 
@@ -79,15 +79,27 @@ def _add_outputs(report: VerifyReport, expected: Tensor, got: Tensor, rounded: T
     report.excused += int((~same & (rounded | near)).sum())
 
 
-class _Record(fx.Interpreter):
-    """Runs a graph and keeps the values of some nodes; all if names is None."""
+def _batch_of(packed: PackedModel) -> int:
+    """Examples at a time, as few as keep the maps of convolutions small."""
+    targets = [str(node.target) for node in packed.graph_module.graph.nodes]
+    return _BATCH_OF_MAPS if any(target.startswith("onebit.conv2d") for target in targets) else _BATCH
+
+
+class _Recorder(fx.Interpreter):
+    """Runs a graph and keeps the last run's values of some nodes; all if names is None.
+
+    What depends on constants alone, such as the signs of weights, is computed in the first run.
+    """
 
     def __init__(self, module: fx.GraphModule, names: set[str] | None) -> None:
         super().__init__(module)
-        self.names, self.values = names, dict[str, Any]()
+        self.names, self.values, self._constants = names, dict[str, Any](), dict[fx.Node, Any]()
 
     def run_node(self, n: fx.Node) -> Any:
-        result = super().run_node(n)
+        result = self._constants[n] if n in self._constants else super().run_node(n)
+        inputs = n.all_input_nodes
+        if n.op == "get_attr" or (n.op == "call_function" and inputs and all(i in self._constants for i in inputs)):
+            self._constants[n] = result
         if self.names is None or n.name in self.names:
             self.values[n.name] = result
         return result
