@@ -12,6 +12,7 @@ from onebit.training._processes import check_share, reseed
 
 TIMES = ("seconds", "images_per_second")
 ONE_NETWORK = """
+import atexit
 import os
 import signal
 import sys
@@ -23,6 +24,7 @@ from onebit.models._catalog import register
 from onebit.training import Callback, Recipe, train
 
 torch.set_num_threads(1)
+atexit.register(lambda: print("parted", not torch.distributed.is_initialized()))  # the first to be registered runs last
 
 @register("plain")
 def plain(inputs=64, classes=4):  # without batch norm, of which every process has its own
@@ -72,6 +74,7 @@ def launch(tmp_path, recipe, data):
         if end[0] == "kill":
             return None
         assert len({line for line in done.stdout.splitlines() if line.startswith("reached")}) == 1
+        assert [line for line in done.stdout.splitlines() if line.startswith("parted")] == ["parted True"] * processes
         history = [json.loads(line) for line in (tmp_path / name / "metrics.jsonl").read_text().splitlines()]
         return history, torch.load(tmp_path / name / "checkpoint.pt", weights_only=True)["model"]
 

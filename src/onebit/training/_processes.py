@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 
 import torch
@@ -16,10 +17,19 @@ from onebit.training._recipe import Recipe
 def join() -> PartialState:
     """This process among those that torchrun or `accelerate launch` started, on CPUs where there is no accelerator.
 
-    Accelerate would take such processes for unrelated ones unless it is told that they are meant to use the CPU.
+    Accelerate would take such processes for unrelated ones unless it is told that they are meant to use the CPU. They
+    part before the interpreter ends: torch's threads must not outlive it, or the process is aborted.
     """
     launched = int(os.environ.get("LOCAL_RANK", -1)) != -1
-    return PartialState(cpu=True) if launched and not torch.accelerator.is_available() else PartialState()
+    state = PartialState(cpu=True) if launched and not torch.accelerator.is_available() else PartialState()
+    atexit.unregister(_part)  # once, however often a program trains
+    atexit.register(_part)
+    return state
+
+
+def _part() -> None:
+    if distributed.is_available() and distributed.is_initialized():
+        distributed.destroy_process_group()
 
 
 def check_share(recipe: Recipe, pictures: PictureSet, processes: int) -> None:
