@@ -115,7 +115,7 @@ static void fetch_output(const ob_dense_job *job, const ob_pair_row *rows, int64
             __builtin_prefetch(rows[r].out + channel * 4 + 64 * line, 1);
 }
 
-/* The part [start, start + words) of a tile's words; `last`: its sums are complete afterwards. */
+/* The part [start, start + words) of a tile's words; only those in its range are counted. */
 static void add_words(const uint16_t *at, int64_t stride, const int64_t range[2], int64_t start, int64_t words,
                       unsigned char panel[][PANEL], pair_sums *sums, int64_t count, int columns) {
     const int64_t from = range[0] > start ? range[0] : start, end = start + words;

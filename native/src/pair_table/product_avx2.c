@@ -29,10 +29,6 @@ typedef struct panel_finish {
     ob_finish_avx2 of[PANEL / 32][4];
 } panel_finish;
 
-OB_INLINE int by_limits(const ob_dense_job *job, const ob_pair_row *row) {
-    return job->epilogue.output == OB_OUTPUT_BITS && !row->base && job->words <= OB_PAIR_LIMITED;
-}
-
 static void load_finish(const ob_dense_job *job, const ob_pair_row *row, int64_t channel, int64_t end,
                         panel_finish *finish) {
     finish->end = end;
@@ -43,8 +39,9 @@ static void load_finish(const ob_dense_job *job, const ob_pair_row *row, int64_t
     for (int i = 0; channel < end; i++, channel += 8) finish->of[i / 4][i % 4] = ob_finish_load_avx2(job, channel);
 }
 
-OB_INLINE void finish_bits(const ob_dense_job *job, const pair_limits *l, const ob_pair_row *row, __m256i even_u16x16,
-                           __m256i odd_u16x16, int64_t channel, int v) {
+OB_INLINE void finish_bits(const ob_dense_job *job, const panel_finish *finish, const ob_pair_row *row,
+                           __m256i even_u16x16, __m256i odd_u16x16, int64_t channel, int v) {
+    const pair_limits *const l = &finish->limits;
     const int32_t left_out = (int32_t)job->k - row->k, p = left_out % 2;
     const __m256i h_i16x16 = _mm256_set1_epi16((int16_t)(left_out / 2));
     const __m256i even_limit_i16x16 = _mm256_sub_epi16(vec_load(l->even[p] + 16 * v), h_i16x16);
@@ -54,7 +51,7 @@ OB_INLINE void finish_bits(const ob_dense_job *job, const pair_limits *l, const 
     const __m256i above = _mm256_blendv_epi8(even, odd, _mm256_set1_epi16((int16_t)0xff00));
     const __m256i direction = _mm256_loadu_si256((const void *)(l->direction + 32 * v));
     const uint32_t minus = (uint32_t)(_mm256_movemask_epi8(above) ^ _mm256_movemask_epi8(direction));
-    store_bits(row->out + channel / 8 + 4 * v, minus, l->end - channel - LANES * v, sizeof minus);
+    store_bits(row->out + channel / 8 + 4 * v, minus, finish->end - channel - LANES * v, sizeof minus);
 }
 
 /* 16-bit sums of one row become outputs. */
@@ -62,7 +59,7 @@ OB_INLINE void finish_row(const ob_dense_job *job, const panel_finish *finish, c
                           __m256i all_u16x16, __m256i odd_u16x16, int64_t channel, int v) {
     const __m256i even_u16x16 = _mm256_sub_epi16(all_u16x16, _mm256_slli_epi16(odd_u16x16, 8));
     if (by_limits(job, row)) {
-        finish_bits(job, &finish->limits, row, even_u16x16, odd_u16x16, channel, v);
+        finish_bits(job, finish, row, even_u16x16, odd_u16x16, channel, v);
         return;
     }
     const __m256i low = _mm256_unpacklo_epi16(even_u16x16, odd_u16x16);

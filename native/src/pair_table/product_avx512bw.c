@@ -29,10 +29,6 @@ typedef struct panel_finish {
     ob_finish_avx512 of[PANEL / 64][4];
 } panel_finish;
 
-OB_INLINE int by_limits(const ob_dense_job *job, const ob_pair_row *row) {
-    return job->epilogue.output == OB_OUTPUT_BITS && !row->base && job->words <= OB_PAIR_LIMITED;
-}
-
 static void load_finish(const ob_dense_job *job, const ob_pair_row *row, int64_t channel, int64_t end,
                         panel_finish *finish) {
     finish->end = end;
@@ -43,8 +39,9 @@ static void load_finish(const ob_dense_job *job, const ob_pair_row *row, int64_t
     for (int i = 0; channel < end; i++, channel += 16) finish->of[i / 4][i % 4] = ob_finish_load_avx512(job, channel);
 }
 
-OB_INLINE void finish_bits(const ob_dense_job *job, const pair_limits *l, const ob_pair_row *row, __m512i even_u16x32,
-                           __m512i odd_u16x32, int64_t channel, int v) {
+OB_INLINE void finish_bits(const ob_dense_job *job, const panel_finish *finish, const ob_pair_row *row,
+                           __m512i even_u16x32, __m512i odd_u16x32, int64_t channel, int v) {
+    const pair_limits *const l = &finish->limits;
     const int32_t left_out = (int32_t)job->k - row->k, p = left_out % 2;
     const __m512i h_i16x32 = _mm512_set1_epi16((int16_t)(left_out / 2));
     const __m512i even_limit_i16x32 = _mm512_sub_epi16(vec_load(l->even[p] + 32 * v), h_i16x32);
@@ -54,7 +51,7 @@ OB_INLINE void finish_bits(const ob_dense_job *job, const pair_limits *l, const 
     const __mmask64 above = _mm512_movepi8_mask(_mm512_mask_blend_epi8(0xaaaaaaaaaaaaaaaa, even, odd));
     const __mmask64 down = _mm512_movepi8_mask(_mm512_loadu_si512(l->direction + 64 * v));
     const uint64_t minus = above ^ down;
-    store_bits(row->out + channel / 8 + 8 * v, minus, l->end - channel - LANES * v, sizeof minus);
+    store_bits(row->out + channel / 8 + 8 * v, minus, finish->end - channel - LANES * v, sizeof minus);
 }
 
 /* 16-bit sums of one row become outputs. */
@@ -62,7 +59,7 @@ OB_INLINE void finish_row(const ob_dense_job *job, const panel_finish *finish, c
                           __m512i all_u16x32, __m512i odd_u16x32, int64_t channel, int v) {
     const __m512i even_u16x32 = _mm512_sub_epi16(all_u16x32, _mm512_slli_epi16(odd_u16x32, 8));
     if (by_limits(job, row)) {
-        finish_bits(job, &finish->limits, row, even_u16x32, odd_u16x32, channel, v);
+        finish_bits(job, finish, row, even_u16x32, odd_u16x32, channel, v);
         return;
     }
     const __m512i low = _mm512_unpacklo_epi16(even_u16x32, odd_u16x32);

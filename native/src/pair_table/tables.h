@@ -201,8 +201,12 @@ enum { OB_PAIR_LIMITED = 511 }; /* counts and limits fit 15 bits */
 typedef struct pair_limits {
     _Alignas(64) int16_t even[2][PANEL / 2], odd[2][PANEL / 2]; /* [p]: of even and of odd channels */
     int8_t direction[PANEL];
-    int64_t end; /* past the last channel */
 } pair_limits;
+
+/* Whether a panel's rows are compared so. */
+OB_INLINE int by_limits(const ob_dense_job *job, const ob_pair_row *row) {
+    return job->epilogue.output == OB_OUTPUT_BITS && !row->base && job->words <= OB_PAIR_LIMITED;
+}
 
 static void find_limits(const ob_dense_job *job, int64_t channel, int64_t end, pair_limits *to) {
     enum { FAR = 1 << 17 }; /* beyond every sum */
@@ -211,7 +215,6 @@ static void find_limits(const ob_dense_job *job, int64_t channel, int64_t end, p
     memcpy(threshold, job->epilogue.threshold + channel, 4 * (size_t)here);
     memset(to->direction, 0, sizeof to->direction);
     memcpy(to->direction, job->epilogue.direction + channel, (size_t)here);
-    to->end = end;
     for (int p = 0; p < 2; p++) {
         int16_t limit[PANEL];
         for (int c = 0; c < PANEL; c++) {

@@ -75,7 +75,7 @@ static void bytes_task(void *data, int64_t index) {
     if (index % p->taps < used) w_panel(s, index / p->taps, index % p->taps);
 }
 
-static void make_bytes(ob_gradients_job *s) {
+static void make_bytes(ob_gradients_job *s, int w_panels) {
     const ob_gradient_plan *p = &s->plan;
     const ob_sign_gradients_call *call = s->call;
     const int64_t channels = p->blocks * OB_BLOCK_CHANNELS;
@@ -95,7 +95,7 @@ static void make_bytes(ob_gradients_job *s) {
                                            .block_bytes = p->quads * 4 * OB_BLOCK_CHANNELS,
                                            .stochastic = call->stochastic,
                                            .seed = call->seed};
-    ob_run(call->executor, p->bytes_tasks + (call->x_gradient ? p->panels * p->taps : 0), bytes_task, s);
+    ob_run(call->executor, p->bytes_tasks + (w_panels ? p->panels * p->taps : 0), bytes_task, s);
     int32_t *base = OB_PART(s, int32_t, base_w);
     for (int64_t j = 0; j < channels; j++) {
         uint32_t sum = 0; /* unsigned: where the maximum is NaN the bytes are anything, and their sums may wrap */
@@ -105,8 +105,8 @@ static void make_bytes(ob_gradients_job *s) {
     }
 }
 
-void ob_gradients_make_bytes(ob_gradients_job *s) {
+void ob_gradients_make_bytes(ob_gradients_job *s, int w_panels) {
     ob_run(s->call->executor, s->plan.maxima_tasks, maxima_task, s);
     take_maxima(s);
-    make_bytes(s);
+    make_bytes(s, w_panels);
 }

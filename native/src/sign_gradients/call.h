@@ -23,7 +23,7 @@ typedef struct ob_gradients_job {
 /* The part of the workspace at `offset`. */
 #define OB_PART(s, type, offset) ((type *)(void *)((s)->work + (s)->plan.offset))
 
-/* Stages 1 and 2 of sign_gradients.c: fills everything that the products read but base_x. */
-void ob_gradients_make_bytes(ob_gradients_job *job);
+/* Stages 1 and 2 of sign_gradients.c: fills everything that the products read but base_x; panels of w if asked to. */
+void ob_gradients_make_bytes(ob_gradients_job *job, int w_panels);
 
 #endif

@@ -47,9 +47,7 @@ void ob_lookup_gradients(ob_lookup_job *l, const ob_gradients_job *outer) {
     const ob_sign_gradients_call *call = outer->call;
     const int64_t taps = outer->plan.taps;
     l->job = *outer;
-    l->job.plan.taps = 0; /* stage 2 makes no panels of w */
-    ob_gradients_make_bytes(&l->job);
-    l->job.plan.taps = taps;
+    ob_gradients_make_bytes(&l->job, 0);
     ob_gradient_plan_taps(&l->job.plan, l->job.work);
     int64_t *tap_at = OB_LOOKUP_AT(l, int64_t, tap_at);
     for (int64_t t = 0; t < taps; t++)

@@ -15,7 +15,7 @@ enum {
 
 /* Offsets are from the workspace. A block: up to OB_LOOKUP_LANES channels c. */
 typedef struct ob_lookup_job {
-    ob_gradients_job job; /* its stage 2 makes no panels of w */
+    ob_gradients_job job;
     const ob_lookup_steps *steps;
     int64_t blocks, words_step; /* words_step: bytes of one place of x or w */
     /* x: groups of channels n in parts of part_groups; a strip is some pictures, or some rows of one */

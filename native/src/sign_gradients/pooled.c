@@ -61,7 +61,6 @@ static void start(ob_pooled_job *job, const ob_gradients_job *outer) {
     const ob_sign_gradients_call *inner_call = &job->inner_call;
     const ob_gradient_plan plan = job->inner.plan;
     job->inner = *outer, job->inner.call = inner_call, job->inner.plan = plan;
-    job->inner.plan.taps = 0; /* its stage 2 makes no panels of w: they are others here */
     job->inner_call.upstream = OB_AT(job, const float, values);
     job->w_units = job->call->w_gradient ? plan.panels * OB_WINDOW_FACTORS : 0;
     job->units = job->w_units + (job->call->x_gradient ? plan.panels * job->strips : 0);
@@ -74,7 +73,7 @@ int ob_pooled_gradients(ob_pooled_job *job, const ob_gradients_job *outer) {
     const ob_gradient_plan *p = &job->inner.plan;
     ob_run(executor, job->call->batch, take_task, job);
     if (atomic_load(&job->several)) return 0;
-    ob_gradients_make_bytes(&job->inner);
+    ob_gradients_make_bytes(&job->inner, 0); /* panels of w are others here */
     memset(job->inner.work + p->zeros, 128, (size_t)p->place_bytes);
     memset(OB_AT(job, int32_t, sums_w), 0, (size_t)(p->blocks * OB_BLOCK_CHANNELS * OB_WINDOW_PLANES) * 4);
     const int64_t for_x = job->call->x_gradient != NULL, for_w = job->call->w_gradient != NULL;

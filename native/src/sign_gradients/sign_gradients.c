@@ -217,7 +217,7 @@ ob_status ob_sign_gradients(const ob_sign_gradients_call *call) {
         return OB_OK;
     if (look_up(call, &s)) return OB_OK;
     ob_gradient_plan_taps(&s.plan, s.work);
-    ob_gradients_make_bytes(&s);
+    ob_gradients_make_bytes(&s, call->x_gradient != NULL);
     multiply(&s);
     return OB_OK;
 }

@@ -95,11 +95,12 @@ def told(result: dict[str, Any], classes: int) -> str:
     lines = [
         f"{result['path']} on {result['data']} ({result['split']}, {result['source']})",
         f"accuracy {result['accuracy']:.2%} ({right})",
-        f"left out {result['left_out']:,} that cannot be read",
         f"time     {result['seconds']:.2f} s, {result['images_per_second']:,.0f} images/s",
         f"kernels  {', '.join(f'{op} {isa}' for op, isa in result['kernels'].items())}",
     ]
-    return "\n".join(line for line in lines if result["left_out"] or not line.startswith("left out"))
+    if result["left_out"]:
+        lines.insert(2, f"left out {result['left_out']:,} that cannot be read")
+    return "\n".join(lines)
 
 
 def test_set(args: argparse.Namespace, network: Network, progress: Progress | None) -> tuple[PictureSet, str]:
@@ -107,10 +108,10 @@ def test_set(args: argparse.Namespace, network: Network, progress: Progress | No
     from onebit.cli._network import own_pictures
     from onebit.data import open_set
 
+    on_error: OnError = args.on_error or "raise"
     if args.folder:
-        return own_pictures(network, args.folder, args.split, args.on_error or "raise")
+        return own_pictures(network, args.folder, args.split, on_error)
     if args.data:
-        on_error: OnError = args.on_error or "raise"
         return open_set(args.data, args.root, args.split, on_error=on_error, progress=progress), args.split
     if args.path.endswith(".onnx"):
         raise OptionError(

@@ -41,13 +41,7 @@ def sign_linear(
 
 
 @sign_linear.register_fake
-def _(
-    x: Tensor,
-    weight: Tensor,
-    kept: Tensor | None,
-    windows: list[bool],  # noqa: ARG001
-    backward: str,  # noqa: ARG001
-) -> tuple[Tensor, Tensor, Tensor]:
+def _(x: Tensor, weight: Tensor, kept: Tensor | None, *_: Any) -> tuple[Tensor, Tensor, Tensor]:
     y = x.new_empty((*x.shape[:-1], weight.shape[0]))
     words = torch.ops.onebit.pack(x)
     return y, words if kept is None else torch.stack([words, words]), torch.ops.onebit.pack(weight)
