@@ -109,6 +109,9 @@ enum { OB_CHANNELS_LAST = 1, OB_CHANNELS_FIRST = 2 };
  *   without thresholds   -1 iff x < 0            so 0, -0.0 and NaN become +1; U8, never below 0, is OB_ERROR_TYPE
  *   with thresholds      -1 iff direction[j] > 0 ? x < threshold[j] : x > threshold[j]
  *                        +1 where x is the threshold, and where one of the two is NaN
+ *   drawn                -1 iff x < 1 - 2 u, so +1 with probability min(max((x + 1) / 2, 0), 1); of F32 only.
+ *                        u is uniform in [0, 1), 24 bits of a hash of the seed and of the value's number
+ *                        (b * c + j) * places + place modulo 2^32, whatever the layout
  * Every type is compared by its value, which float32 holds exactly. x and out may stand at any address. */
 typedef struct ob_pack_call {
     int64_t batch, places, c; /* places: of one picture, height * width */
@@ -116,6 +119,8 @@ typedef struct ob_pack_call {
     const void *x;           /* OB_CHANNELS_LAST: (batch, places, c); OB_CHANNELS_FIRST: (batch, c, places) */
     const float *threshold;  /* (c), or NULL as `direction` then is */
     const int8_t *direction; /* (c) of -1 and +1 */
+    int32_t drawn;           /* 0 or 1 */
+    uint32_t seed;           /* of `drawn` */
     void *out;               /* (batch, places, ceil(c / 64)) words, tail bits 0 */
     const ob_executor *executor;
 } ob_pack_call;

@@ -19,6 +19,8 @@ typedef struct ob_pack_job {
     const unsigned char *x;
     const float *threshold; /* NULL: 0 and upwards for every channel */
     const int8_t *direction;
+    int32_t drawn; /* a random threshold for every value */
+    uint32_t seed;
     unsigned char *out;
 } ob_pack_job;
 

@@ -19,6 +19,7 @@ static ob_status check_types(const ob_pack_call *call) {
     if (call->type < OB_TYPE_F32 || call->type > OB_TYPE_S8) return OB_ERROR_TYPE;
     if (call->layout != OB_CHANNELS_LAST && call->layout != OB_CHANNELS_FIRST) return OB_ERROR_TYPE;
     if (!call->threshold != !call->direction) return OB_ERROR_NULL;
+    if (call->drawn && (call->threshold || call->type != OB_TYPE_F32)) return OB_ERROR_TYPE;
     if (call->type == OB_TYPE_U8 && !call->threshold) return OB_ERROR_TYPE;
     return call->direction ? ob_directions_check(call->direction, call->c) : OB_OK;
 }
@@ -42,7 +43,9 @@ ob_status ob_pack_make_ready(const ob_pack_call *call, ob_grain grain, ob_pack_r
                 .type = call->type,
                 .layout = call->places == 1 ? OB_CHANNELS_LAST : call->layout,
                 .threshold = call->threshold,
-                .direction = call->direction},
+                .direction = call->direction,
+                .drawn = call->drawn,
+                .seed = call->seed},
     };
     if (r->job.layout == OB_CHANNELS_FIRST) r->rows_per_task = ob_round_up(r->rows_per_task, BLOCK);
     r->tasks = ob_parts(rows, r->rows_per_task);

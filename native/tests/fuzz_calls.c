@@ -205,6 +205,7 @@ static void fuzz_pack(fuzz_memory *m, fuzz_input *in) {
         if (direction && c.c > 0 && fuzz_one_in(in, 16)) direction[fuzz_byte(in) % c.c] = (int8_t)fuzz_byte(in);
         c.threshold = array(m, in, c.c, 4), c.direction = direction;
     }
+    if (fuzz_one_in(in, 4)) c.drawn = 1, c.seed = (uint32_t)fuzz_byte(in);
     c.executor = draw_executor(in);
     judge(m, ob_pack(&c), c.out, out_bytes, c.x && c.out);
 }

@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "check.h"
+#include "uniform.h"
 
 typedef struct problem {
     ob_sign_gradients_call call;
@@ -14,13 +15,6 @@ typedef struct problem {
     float *x_expected, *w_expected;
     size_t x_count, w_count, g_count;
 } problem;
-
-static float uniform(uint32_t seed, uint32_t index) {
-    uint32_t h = index * 0x9e3779b1u + seed;
-    h = (h ^ h >> 16) * 0x85ebca6bu;
-    h = (h ^ h >> 13) * 0xc2b2ae35u;
-    return (float)((h ^ h >> 16) >> 8) / 16777216.0f;
-}
 
 static double whole(const ob_sign_gradients_call *c, const float *g, size_t index, float max) {
     const float by = max >= 1e-30f ? 127.0f / max : 0.0f, v = g[index] * by;

@@ -164,6 +164,10 @@ static void check_pack_arguments(void) {
     REFUSED(type, OB_TYPE_S8 + 1, OB_ERROR_TYPE);
     REFUSED(type, OB_TYPE_U8, OB_ERROR_TYPE);
     REFUSED(layout, 0, OB_ERROR_TYPE);
+    bad = good, bad.drawn = 1, bad.type = OB_TYPE_BF16;
+    EXPECT(ob_pack(&bad), OB_ERROR_TYPE);
+    bad = good, bad.drawn = 1, bad.threshold = t, bad.direction = up;
+    EXPECT(ob_pack(&bad), OB_ERROR_TYPE);
     bad = good, bad.threshold = t, bad.direction = zero;
     EXPECT(ob_pack(&bad), OB_ERROR_DIRECTION);
     bad = good, bad.batch = 0, bad.x = NULL, bad.out = NULL;

@@ -1,6 +1,7 @@
 /* test_pack.c: every pack kernel makes -1 of what is below its threshold, for all types and both layouts; unpack
  * inverts it. */
 #include "check.h"
+#include "uniform.h"
 
 #include <math.h>
 
@@ -8,6 +9,8 @@ static const float odd_values[] = {0.0f, -0.0f, 1.0f, -1.0f, NAN, -NAN, INFINITY
 enum { ODD = sizeof odd_values / sizeof *odd_values };
 static const char *const type_names[] = {"", "f32", "f16", "bf16", "u8", "s8"};
 static const size_t type_bytes[] = {0, 4, 2, 2, 1, 1};
+enum { ZERO, THRESHOLD, DRAWN }; /* what values are compared with */
+enum { SEED = 0x89abcdefu };
 
 /* The value of a half, by its definition. */
 static double half_value(uint16_t half) {
@@ -75,18 +78,21 @@ static void check_problem(const problem *p, uint64_t seed) {
                 const int64_t at = p->layout == OB_CHANNELS_LAST ? row * p->c + j : (b * p->c + j) * p->places + place;
                 const double v = draw_value(p->type, x.data + (size_t)at * bytes, &seed);
                 float t = 0;
-                if (p->compared) memcpy(&t, threshold.data + 4 * j, 4);
-                const int minus = p->compared && direction.data[j] != 1 ? v > t : v < t;
+                if (p->compared == THRESHOLD) memcpy(&t, threshold.data + 4 * j, 4);
+                if (p->compared == DRAWN) t = 1 - 2 * uniform(SEED, (uint32_t)((b * p->c + j) * p->places + place));
+                const int minus = p->compared == THRESHOLD && direction.data[j] != 1 ? v > t : v < t;
                 expected.data[row * words * 8 + j / 8] |= (unsigned char)(minus << j % 8);
             }
-    const ob_pack_call call = {.batch = p->batch,
-                               .places = p->places,
-                               .c = p->c,
-                               .type = p->type,
-                               .layout = p->layout,
-                               .x = x.data,
-                               .threshold = p->compared ? (const float *)(const void *)threshold.data : NULL,
-                               .direction = p->compared ? (const int8_t *)direction.data : NULL};
+    ob_pack_call call = {.batch = p->batch,
+                         .places = p->places,
+                         .c = p->c,
+                         .type = p->type,
+                         .layout = p->layout,
+                         .x = x.data,
+                         .drawn = p->compared == DRAWN,
+                         .seed = SEED};
+    if (p->compared == THRESHOLD)
+        call.threshold = (const float *)(const void *)threshold.data, call.direction = (const int8_t *)direction.data;
     check_kernels(p, &call, &expected);
     free(x.all), free(expected.all), free(threshold.all), free(direction.all);
 }
@@ -94,7 +100,7 @@ static void check_problem(const problem *p, uint64_t seed) {
 static void check_all_forms(int64_t batch, int64_t places, int64_t c) {
     for (int type = OB_TYPE_F32; type <= OB_TYPE_S8; type++)
         for (int layout = OB_CHANNELS_LAST; layout <= OB_CHANNELS_FIRST; layout++)
-            for (int compared = type == OB_TYPE_U8; compared < 2; compared++) {
+            for (int compared = type == OB_TYPE_U8; compared <= (type == OB_TYPE_F32 ? DRAWN : THRESHOLD); compared++) {
                 const problem p = {batch, places, c, type, layout, compared};
                 check_problem(&p, (uint64_t)(c * 1000 + places * 10 + batch));
             }
@@ -110,7 +116,7 @@ static void check_every_half(void) {
     static float threshold[1 << 16];
     static int8_t direction[1 << 16];
     for (int i = 0; i < 1 << 16; i++) threshold[i] = 0x1.8p-20f, direction[i] = 1;
-    const problem p = {1, 1, 1 << 16, OB_TYPE_F16, OB_CHANNELS_LAST, 1};
+    const problem p = {1, 1, 1 << 16, OB_TYPE_F16, OB_CHANNELS_LAST, THRESHOLD};
     const ob_pack_call call = {.batch = 1,
                                .places = 1,
                                .c = 1 << 16,

@@ -27,6 +27,16 @@ def test_on_bits_output_and_gradients_are_the_same(form, memory, reals, assert_s
     assert_same(layer, x, torch.int8)
 
 
+@pytest.mark.parametrize("drawn", ["input_quantizer", "weight_quantizer"])
+@pytest.mark.parametrize("memory", [torch.contiguous_format, torch.channels_last])
+def test_signs_that_are_drawn_are_the_same_on_bits(drawn, memory, reals, assert_same):
+    layer = BinaryConv2d(6, 10, 3, padding=1, **(BOTH | {drawn: "stochastic-sign"})).to(memory_format=memory)
+    x = reals(3, 6, 7, 9).to(memory_format=memory)
+    for mode in (layer.train(), layer.eval()):
+        assert_same(mode, x)
+        assert_same(mode, x, torch.int8)
+
+
 def test_bfloat16_rounds_upstream_gradients_and_nothing_else(reals, assert_same):
     layer = BinaryConv2d(6, 10, 3, padding=1, **BOTH)
     twin = copy.deepcopy(layer)

@@ -14,6 +14,14 @@ def test_on_bits_output_and_gradients_are_the_same(shape, bias, backward, reals,
     assert_same(BinaryLinear(70, 33, bias, **BOTH), reals(*shape), backward)
 
 
+@pytest.mark.parametrize("drawn", ["input_quantizer", "weight_quantizer"])
+@pytest.mark.parametrize("backward", [torch.float32, torch.bfloat16, torch.int8])
+def test_signs_that_are_drawn_are_the_same_on_bits(drawn, backward, reals, assert_same):
+    layer = BinaryLinear(70, 33, **(BOTH | {drawn: "stochastic-sign"}))
+    assert_same(layer, reals(2, 3, 70), backward)
+    assert_same(layer.eval(), reals(2, 3, 70), backward)
+
+
 @pytest.mark.parametrize("backward", [torch.float32, torch.int8])
 def test_an_empty_batch_passes(backward, assert_same):
     assert_same(BinaryLinear(70, 33, **BOTH), torch.zeros(0, 70), backward)

@@ -60,6 +60,18 @@ def test_the_model_is_exported_and_compiled_as_before(reals):
     assert torch.equal(torch.compile(model, fullgraph=True, backend="aot_eager")(x), expected)
 
 
+@torch.no_grad()  # torch warns of what it does itself at a graph break: generators break graphs
+def test_a_compiled_layer_draws_the_signs_of_an_eager_one(reals):
+    x = reals(4, 70)
+    for bits in (None, torch.float32):
+        layer = BinaryLinear(70, 33, **(BOTH | {"input_quantizer": "stochastic-sign"}))
+        use_bits(layer, bits)
+        expected = [layer.input_quantizer.manual_seed(1) and layer(x), layer(x)]
+        layer.input_quantizer.manual_seed(1)
+        compiled = torch.compile(layer, backend="aot_eager")
+        assert [torch.equal(compiled(x), y) for y in expected] == [True, True]
+
+
 def test_importing_layers_does_not_load_the_native_library():
     code = "import sys, onebit.nn; assert 'onebit.ops' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -5,19 +5,13 @@
 #include <immintrin.h>
 
 #include "../target.h"
+#include "../uniform_avx512bw.h"
 #include "gradient_bytes.h"
 
 OB_TARGET_BEGIN(OB_TARGET_AVX512BW)
 
 OB_INLINE __m512 uniform(uint32_t seed, uint32_t index) {
-    const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-    __m512i h = _mm512_add_epi32(lanes, _mm512_set1_epi32((int32_t)index));
-    h = _mm512_add_epi32(_mm512_mullo_epi32(h, _mm512_set1_epi32((int32_t)0x9e3779b1u)),
-                         _mm512_set1_epi32((int32_t)seed));
-    h = _mm512_mullo_epi32(_mm512_xor_si512(h, _mm512_srli_epi32(h, 16)), _mm512_set1_epi32((int32_t)0x85ebca6bu));
-    h = _mm512_mullo_epi32(_mm512_xor_si512(h, _mm512_srli_epi32(h, 13)), _mm512_set1_epi32((int32_t)0xc2b2ae35u));
-    h = _mm512_srli_epi32(_mm512_xor_si512(h, _mm512_srli_epi32(h, 16)), 8);
-    return _mm512_mul_ps(_mm512_cvtepi32_ps(h), _mm512_set1_ps(0x1p-24f));
+    return _mm512_mul_ps(ob_random24_avx512bw(seed, index, 1), _mm512_set1_ps(0x1p-24f));
 }
 
 OB_INLINE __m512i rounded(__m512 v, __m512 u, const int stochastic) {

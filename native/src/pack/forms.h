@@ -1,16 +1,18 @@
-/* forms.h: a loop of a pack kernel, compiled once for each element type, with thresholds and without: both are
- * constants inside it. The loops are called rows (channels last) and planes (channels first). */
+/* forms.h: a loop of a pack kernel, compiled once for each element type and each kind of limit: both are constants
+ * inside it. The loops are called rows (channels last) and planes (channels first). */
 #ifndef ONEBIT_PACK_FORMS_H
 #define ONEBIT_PACK_FORMS_H
 
 #include "value.h"
 
-#define OB_PACK_FORM(loop, value_type)              \
-    case value_type:                                \
-        if (job->threshold)                         \
-            loop(job, first, count, value_type, 1); \
-        else if (value_type != OB_TYPE_U8)          \
-            loop(job, first, count, value_type, 0); \
+#define OB_PACK_FORM(loop, value_type)                              \
+    case value_type:                                                \
+        if (job->threshold)                                         \
+            loop(job, first, count, value_type, OB_PACK_THRESHOLD); \
+        else if (value_type == OB_TYPE_F32 && job->drawn)           \
+            loop(job, first, count, value_type, OB_PACK_DRAWN);     \
+        else if (value_type != OB_TYPE_U8)                          \
+            loop(job, first, count, value_type, OB_PACK_ZERO);      \
         break;
 #define OB_PACK_FORMS(loop)                                                                 \
     static void loop##_of_all_types(const ob_pack_job *job, int64_t first, int64_t count) { \
@@ -35,6 +37,7 @@
 typedef struct ob_pack_run {
     const unsigned char *x;
     int64_t plane_bytes, count;
+    uint32_t number; /* of the first place's channel 0 */
     unsigned char *out;
 } ob_pack_run;
 
@@ -45,6 +48,7 @@ OB_INLINE ob_pack_run ob_pack_run_at(const ob_pack_job *job, int64_t row, int64_
     return (ob_pack_run){.x = job->x + picture * job->c * plane_bytes + place * ob_pack_bytes(type),
                          .plane_bytes = plane_bytes,
                          .count = job->places - place < left ? job->places - place : left,
+                         .number = ob_pack_number(job, row),
                          .out = job->out + row * job->words * 8};
 }
 
@@ -55,7 +59,7 @@ OB_INLINE void ob_pack_few(const ob_pack_job *job, const ob_pack_run *run, int64
         const unsigned char *x = run->x + channel * run->plane_bytes + place * ob_pack_bytes(type);
         uint64_t word = 0;
         for (int64_t b = 0; b < 64 && channel + b < job->c; b++, x += run->plane_bytes)
-            word |= ob_pack_minus(job, x, channel + b, type, compared) << b;
+            word |= ob_pack_minus(job, x, run->number + (uint32_t)place, channel + b, type, compared) << b;
         memcpy(run->out + place * job->words * 8 + channel / 8, &word, sizeof word);
     }
 }

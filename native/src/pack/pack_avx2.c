@@ -32,18 +32,32 @@ OB_INLINE limit limit_of(__m256 threshold_f32x8, __m256i direction_i32x8) {
     return (limit){_mm256_xor_ps(threshold_f32x8, turn_f32x8), turn_f32x8};
 }
 
+/* Random thresholds of the values number + lane * step, as uniform.h has them: 1 - 2 u, exact. */
+OB_INLINE limit limit_drawn(const ob_pack_job *job, uint32_t number, uint32_t step) {
+    const __m256i lanes = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    const __m256i spread = _mm256_mullo_epi32(lanes, _mm256_set1_epi32((int32_t)(step * 0x9e3779b1u)));
+    __m256i h = _mm256_add_epi32(spread, _mm256_set1_epi32((int32_t)(number * 0x9e3779b1u + job->seed)));
+    h = _mm256_mullo_epi32(_mm256_xor_si256(h, _mm256_srli_epi32(h, 16)), _mm256_set1_epi32((int32_t)0x85ebca6bu));
+    h = _mm256_mullo_epi32(_mm256_xor_si256(h, _mm256_srli_epi32(h, 13)), _mm256_set1_epi32((int32_t)0xc2b2ae35u));
+    h = _mm256_srli_epi32(_mm256_xor_si256(h, _mm256_srli_epi32(h, 16)), 8);
+    const __m256 twice_f32x8 = _mm256_mul_ps(_mm256_cvtepi32_ps(h), _mm256_set1_ps(0x1p-23f));
+    return (limit){_mm256_sub_ps(_mm256_set1_ps(1), twice_f32x8), _mm256_setzero_ps()};
+}
+
 /* All ones where a value is -1. The comparison is ordered: NaN gives 0, which is +1. */
 OB_INLINE __m256 minus8(__m256 x_f32x8, const limit *of, const int compared) {
-    if (!compared) return _mm256_cmp_ps(x_f32x8, _mm256_setzero_ps(), _CMP_LT_OQ);
+    if (compared == OB_PACK_ZERO) return _mm256_cmp_ps(x_f32x8, _mm256_setzero_ps(), _CMP_LT_OQ);
     return _mm256_cmp_ps(_mm256_xor_ps(x_f32x8, of->turn_f32x8), of->threshold_f32x8, _CMP_LT_OQ);
 }
 
 /* ---- channels last ---- */
 
-OB_INLINE uint64_t bits8(const ob_pack_job *job, const unsigned char *x, int64_t channel, const int type,
-                         const int compared) {
+OB_INLINE uint64_t bits8(const ob_pack_job *job, const unsigned char *x, uint32_t number, int64_t channel,
+                         const int type, const int compared) {
+    const uint32_t step = (uint32_t)job->places;
     limit of = {_mm256_setzero_ps(), _mm256_setzero_ps()};
-    if (compared)
+    if (compared == OB_PACK_DRAWN) of = limit_drawn(job, number + (uint32_t)channel * step, step);
+    if (compared == OB_PACK_THRESHOLD)
         of = limit_of(_mm256_loadu_ps(job->threshold + channel),
                       _mm256_cvtepi8_epi32(_mm_loadl_epi64((const void *)(job->direction + channel))));
     return (unsigned)_mm256_movemask_ps(minus8(load8(x + channel * ob_pack_bytes(type), type), &of, compared));
@@ -53,13 +67,16 @@ OB_INLINE void rows(const ob_pack_job *job, int64_t first, int64_t count, const 
     for (int64_t row = first; row < first + count; row++) {
         const unsigned char *x = job->x + row * job->c * ob_pack_bytes(type);
         unsigned char *out = job->out + row * job->words * 8;
+        const uint32_t number = compared == OB_PACK_DRAWN ? ob_pack_number(job, row) : 0;
         for (int64_t channel = 0; channel < job->c; channel += 64, out += 8) {
             const int64_t left = job->c - channel < 64 ? job->c - channel : 64;
             uint64_t word = 0;
             int64_t b = 0;
-            for (; b + 8 <= left; b += 8) word |= bits8(job, x, channel + b, type, compared) << b;
-            for (; b < left; b++)
-                word |= ob_pack_minus(job, x + (channel + b) * ob_pack_bytes(type), channel + b, type, compared) << b;
+            for (; b + 8 <= left; b += 8) word |= bits8(job, x, number, channel + b, type, compared) << b;
+            for (const unsigned char *tail = x + (channel + b) * ob_pack_bytes(type); b < left; b++) {
+                word |= ob_pack_minus(job, tail, number, channel + b, type, compared) << b;
+                tail += ob_pack_bytes(type);
+            }
             memcpy(out, &word, sizeof word);
         }
     }
@@ -68,21 +85,24 @@ OB_INLINE void rows(const ob_pack_job *job, int64_t first, int64_t count, const 
 /* ---- channels first ---- */
 
 /* Bit i of lane p of bits[v]: channel + i is -1 at place 8 * v + p, for up to 32 channels; x is of the first. */
-OB_INLINE void bits32(const ob_pack_job *job, const unsigned char *x, int64_t plane_bytes, int64_t channel,
-                      __m256i bits_u32x8[VECTORS], const int type, const int compared, const int vectors) {
+OB_INLINE void bits32(const ob_pack_job *job, const unsigned char *x, int64_t plane_bytes, uint32_t number,
+                      int64_t channel, __m256i bits_u32x8[VECTORS], const int type, const int compared,
+                      const int vectors) {
     const int64_t channels = job->c - channel < 32 ? job->c - channel : 32;
     OB_UNROLL
     for (int v = 0; v < vectors; v++) bits_u32x8[v] = _mm256_setzero_si256();
     for (int64_t i = 0; i < channels; i++, x += plane_bytes) {
         const __m256i bit_u32x8 = _mm256_set1_epi32((int32_t)((uint32_t)1 << i));
         limit of = {_mm256_setzero_ps(), _mm256_setzero_ps()};
-        if (compared)
+        if (compared == OB_PACK_THRESHOLD)
             of = limit_of(_mm256_set1_ps(job->threshold[channel + i]), _mm256_set1_epi32(job->direction[channel + i]));
         OB_UNROLL
         for (int line = 0; line < ob_pack_bytes(type) * 8 * vectors; line += 64)
             _mm_prefetch((const char *)x + AHEAD + line, _MM_HINT_T0);
         OB_UNROLL
         for (int v = 0; v < vectors; v++) {
+            if (compared == OB_PACK_DRAWN)
+                of = limit_drawn(job, number + (uint32_t)((channel + i) * job->places) + 8 * (uint32_t)v, 1);
             const __m256 minus_u32x8 = minus8(load8(x + 8 * v * ob_pack_bytes(type), type), &of, compared);
             const __m256i set_u32x8 = _mm256_and_si256(_mm256_castps_si256(minus_u32x8), bit_u32x8);
             bits_u32x8[v] = _mm256_or_si256(bits_u32x8[v], set_u32x8);
@@ -95,8 +115,9 @@ OB_INLINE void block(const ob_pack_job *job, const ob_pack_run *run, int64_t pla
                      const int compared, const int vectors) {
     __m256i low_u32x8[VECTORS], high_u32x8[VECTORS];
     const unsigned char *x = run->x + channel * run->plane_bytes + place * ob_pack_bytes(type);
-    bits32(job, x, run->plane_bytes, channel, low_u32x8, type, compared, vectors);
-    bits32(job, x + 32 * run->plane_bytes, run->plane_bytes, channel + 32, high_u32x8, type, compared, vectors);
+    const uint32_t number = run->number + (uint32_t)place;
+    bits32(job, x, run->plane_bytes, number, channel, low_u32x8, type, compared, vectors);
+    bits32(job, x + 32 * run->plane_bytes, run->plane_bytes, number, channel + 32, high_u32x8, type, compared, vectors);
     unsigned char *out = run->out + place * job->words * 8 + channel / 8;
     for (int v = 0; v < vectors; v++) {
         uint32_t low[8], high[8];

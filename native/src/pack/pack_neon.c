@@ -37,19 +37,33 @@ OB_INLINE limit limit_of(float32x4_t threshold_f32x4, int32x4_t direction_i32x4)
     return (limit){veorq_u32(vreinterpretq_u32_f32(threshold_f32x4), turn_u32x4), turn_u32x4};
 }
 
+/* Random thresholds of the values number + lane * step, as uniform.h has them: 1 - 2 u, exact. */
+OB_INLINE limit limit_drawn(const ob_pack_job *job, uint32_t number, uint32_t step) {
+    static const uint32_t lanes[4] = {0, 1, 2, 3};
+    const uint32x4_t first_u32x4 = vdupq_n_u32(number * 0x9e3779b1u + job->seed);
+    uint32x4_t h = vmlaq_n_u32(first_u32x4, vld1q_u32(lanes), step * 0x9e3779b1u);
+    h = vmulq_n_u32(veorq_u32(h, vshrq_n_u32(h, 16)), 0x85ebca6bu);
+    h = vmulq_n_u32(veorq_u32(h, vshrq_n_u32(h, 13)), 0xc2b2ae35u);
+    h = vshrq_n_u32(veorq_u32(h, vshrq_n_u32(h, 16)), 8);
+    const float32x4_t twice_f32x4 = vmulq_n_f32(vcvtq_f32_u32(h), 0x1p-23f);
+    return (limit){vreinterpretq_u32_f32(vsubq_f32(vdupq_n_f32(1), twice_f32x4)), vdupq_n_u32(0)};
+}
+
 /* All ones where a value is -1. Comparisons with NaN are false, so NaN gives 0, which is +1; -0.0 is not below 0. */
 OB_INLINE uint32x4_t minus4(float32x4_t x_f32x4, const limit *of, const int compared) {
-    if (!compared) return vcltzq_f32(x_f32x4);
+    if (compared == OB_PACK_ZERO) return vcltzq_f32(x_f32x4);
     const uint32x4_t turned = veorq_u32(vreinterpretq_u32_f32(x_f32x4), of->turn_u32x4);
     return vcltq_f32(vreinterpretq_f32_u32(turned), vreinterpretq_f32_u32(of->threshold_x4));
 }
 
 /* ---- channels last ---- */
 
-OB_INLINE uint16x4_t mask4(const ob_pack_job *job, const unsigned char *x, int64_t channel, const int type,
-                           const int compared) {
+OB_INLINE uint16x4_t mask4(const ob_pack_job *job, const unsigned char *x, uint32_t number, int64_t channel,
+                           const int type, const int compared) {
+    const uint32_t step = (uint32_t)job->places;
     limit of = {vdupq_n_u32(0), vdupq_n_u32(0)};
-    if (compared) {
+    if (compared == OB_PACK_DRAWN) of = limit_drawn(job, number + (uint32_t)channel * step, step);
+    if (compared == OB_PACK_THRESHOLD) {
         const int8_t *const d = job->direction + channel;
         const int32_t direction[4] = {d[0], d[1], d[2], d[3]};
         of = limit_of(vld1q_f32(job->threshold + channel), vld1q_s32(direction));
@@ -58,16 +72,17 @@ OB_INLINE uint16x4_t mask4(const ob_pack_job *job, const unsigned char *x, int64
 }
 
 /* The bits of 64 channels: bytes of ones or zeros, weighed, then added up to one byte for 8 of them. */
-OB_INLINE uint64_t bits64(const ob_pack_job *job, const unsigned char *x, int64_t channel, const int type,
-                          const int compared) {
+OB_INLINE uint64_t bits64(const ob_pack_job *job, const unsigned char *x, uint32_t number, int64_t channel,
+                          const int type, const int compared) {
     static const uint8_t bit_of[16] = {1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128};
     uint8x16_t weighed_u8x16[4];
     OB_UNROLL
     for (int q = 0; q < 4; q++) {
         const int64_t c = channel + 16 * q;
-        const uint16x8_t low = vcombine_u16(mask4(job, x, c, type, compared), mask4(job, x, c + 4, type, compared));
-        const uint16x8_t high =
-            vcombine_u16(mask4(job, x, c + 8, type, compared), mask4(job, x, c + 12, type, compared));
+        uint16x4_t mask[4];
+        OB_UNROLL
+        for (int m = 0; m < 4; m++) mask[m] = mask4(job, x, number, c + 4 * m, type, compared);
+        const uint16x8_t low = vcombine_u16(mask[0], mask[1]), high = vcombine_u16(mask[2], mask[3]);
         weighed_u8x16[q] = vandq_u8(vcombine_u8(vmovn_u16(low), vmovn_u16(high)), vld1q_u8(bit_of));
     }
     const uint8x16_t first = vpaddq_u8(weighed_u8x16[0], weighed_u8x16[1]);
@@ -80,13 +95,14 @@ OB_INLINE void rows(const ob_pack_job *job, int64_t first, int64_t count, const 
     for (int64_t row = first; row < first + count; row++) {
         const unsigned char *x = job->x + row * job->c * ob_pack_bytes(type);
         unsigned char *out = job->out + row * job->words * 8;
+        const uint32_t number = compared == OB_PACK_DRAWN ? ob_pack_number(job, row) : 0;
         for (int64_t channel = 0; channel < job->c; channel += 64, out += 8) {
             uint64_t word = 0;
             if (channel + 64 <= job->c)
-                word = bits64(job, x, channel, type, compared);
+                word = bits64(job, x, number, channel, type, compared);
             else
                 for (int64_t c = channel; c < job->c; c++)
-                    word |= ob_pack_minus(job, x + c * ob_pack_bytes(type), c, type, compared) << (c - channel);
+                    word |= ob_pack_minus(job, x + c * ob_pack_bytes(type), number, c, type, compared) << (c - channel);
             memcpy(out, &word, sizeof word);
         }
     }
@@ -95,16 +111,19 @@ OB_INLINE void rows(const ob_pack_job *job, int64_t first, int64_t count, const 
 /* ---- channels first ---- */
 
 /* Bit i of lane p of bits[v]: channel + i is -1 at place 4 * v + p, for up to 32 channels; x is of the first. */
-OB_INLINE void bits32(const ob_pack_job *job, const unsigned char *x, int64_t plane_bytes, int64_t channel,
-                      uint32x4_t bits_u32x4[VECTORS], const int type, const int compared) {
+OB_INLINE void bits32(const ob_pack_job *job, const unsigned char *x, int64_t plane_bytes, uint32_t number,
+                      int64_t channel, uint32x4_t bits_u32x4[VECTORS], const int type, const int compared) {
     const int64_t channels = job->c - channel < 32 ? job->c - channel : 32;
     for (int v = 0; v < VECTORS; v++) bits_u32x4[v] = vdupq_n_u32(0);
     for (int64_t i = 0; i < channels; i++, x += plane_bytes) {
         const uint32x4_t bit_u32x4 = vdupq_n_u32((uint32_t)1 << i);
         limit of = {vdupq_n_u32(0), vdupq_n_u32(0)};
-        if (compared) of = limit_of(vdupq_n_f32(job->threshold[channel + i]), vdupq_n_s32(job->direction[channel + i]));
+        if (compared == OB_PACK_THRESHOLD)
+            of = limit_of(vdupq_n_f32(job->threshold[channel + i]), vdupq_n_s32(job->direction[channel + i]));
         OB_UNROLL
         for (int v = 0; v < VECTORS; v++) {
+            if (compared == OB_PACK_DRAWN)
+                of = limit_drawn(job, number + (uint32_t)((channel + i) * job->places) + 4 * (uint32_t)v, 1);
             const uint32x4_t minus_u32x4 = minus4(load4(x + 4 * v * ob_pack_bytes(type), type), &of, compared);
             bits_u32x4[v] = vorrq_u32(bits_u32x4[v], vandq_u32(minus_u32x4, bit_u32x4));
         }
@@ -116,8 +135,9 @@ OB_INLINE void block(const ob_pack_job *job, const ob_pack_run *run, int64_t pla
                      const int compared) {
     uint32x4_t low_u32x4[VECTORS], high_u32x4[VECTORS];
     const unsigned char *x = run->x + channel * run->plane_bytes + place * ob_pack_bytes(type);
-    bits32(job, x, run->plane_bytes, channel, low_u32x4, type, compared);
-    bits32(job, x + 32 * run->plane_bytes, run->plane_bytes, channel + 32, high_u32x4, type, compared);
+    const uint32_t number = run->number + (uint32_t)place;
+    bits32(job, x, run->plane_bytes, number, channel, low_u32x4, type, compared);
+    bits32(job, x + 32 * run->plane_bytes, run->plane_bytes, number, channel + 32, high_u32x4, type, compared);
     unsigned char *out = run->out + place * job->words * 8 + channel / 8;
     for (int v = 0; v < VECTORS; v++) {
         uint32_t low[4], high[4];

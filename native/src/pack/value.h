@@ -2,7 +2,10 @@
 #ifndef ONEBIT_PACK_VALUE_H
 #define ONEBIT_PACK_VALUE_H
 
-#include "../kernels.h"
+#include "../uniform.h"
+
+/* What a value is compared with; a constant in each form of a loop (forms.h). */
+enum { OB_PACK_ZERO, OB_PACK_THRESHOLD, OB_PACK_DRAWN };
 
 /* A half of sign, 5 bits of exponent and 10 of fraction; without the processor's help, and exact. */
 OB_INLINE float ob_half_value(uint16_t half) {
@@ -40,11 +43,18 @@ OB_INLINE float ob_pack_value(const unsigned char *x, const int type) {
     return value;
 }
 
-/* 1 if the value at x, of this channel, becomes -1. Comparisons with NaN are false, so NaN gives 0. */
-OB_INLINE uint64_t ob_pack_minus(const ob_pack_job *job, const unsigned char *x, int64_t channel, const int type,
-                                 const int compared) {
+/* The number of channel 0 of a row of words: random thresholds are numbered as if channels stood first. */
+OB_INLINE uint32_t ob_pack_number(const ob_pack_job *job, int64_t row) {
+    return (uint32_t)(row / job->places * job->c * job->places + row % job->places);
+}
+
+/* 1 if the value at x, of this channel, becomes -1; number: of its row. Comparisons with NaN are false: they give 0. */
+OB_INLINE uint64_t ob_pack_minus(const ob_pack_job *job, const unsigned char *x, uint32_t number, int64_t channel,
+                                 const int type, const int compared) {
     const float value = ob_pack_value(x, type);
-    if (!compared) return value < 0;
+    if (compared == OB_PACK_ZERO) return value < 0;
+    if (compared == OB_PACK_DRAWN)
+        return value < 1 - 2 * ob_uniform(job->seed, number + (uint32_t)(channel * job->places));
     const float threshold = job->threshold[channel];
     return job->direction[channel] > 0 ? value < threshold : value > threshold;
 }

@@ -3,15 +3,7 @@
 #define ONEBIT_SIGN_GRADIENTS_ROUNDING_H
 
 #include "../kernels.h"
-
-/* Uniform in [0, 1): 24 bits of a hash of the value's number. */
-OB_INLINE float ob_uniform(uint32_t seed, uint32_t index) {
-    uint32_t h = index * 0x9e3779b1u + seed;
-    h = (h ^ h >> 16) * 0x85ebca6bu;
-    h = (h ^ h >> 13) * 0xc2b2ae35u;
-    h ^= h >> 16;
-    return (float)(int32_t)(h >> 8) * 0x1p-24f;
-}
+#include "../uniform.h"
 
 /* rint(v): adding 1.5 * 2^23 leaves no bits behind the point. For |v| < 2^22. */
 OB_INLINE int32_t ob_nearest(float v) {

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from onebit._errors import DtypeError
-from onebit.quantizers import Quantizer, Sign, is_checked, resolve
+from onebit.quantizers import Quantizer, Sign, StochasticSign, is_checked, resolve
 
 
 class BinaryLayer(nn.Module):
@@ -52,12 +52,11 @@ class BinaryLayer(nn.Module):
         on_cpu = x.device.type == self.weight.device.type == "cpu"
         return on_cpu and x.dtype == self.weight.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
 
-    def _sign_operands(self, x: Tensor) -> tuple[Tensor, Tensor, list[bool], str]:
-        """A product's operands, its windows and how it goes back: a plain Sign is left to the product."""
-        x_sign, weight_sign = type(self.input_quantizer) is Sign, type(self.weight_quantizer) is Sign
-        left = x if x_sign else self.binary_input(x)
-        right = self.weight if weight_sign else self.binary_weight()
-        return left, right, [x_sign, weight_sign], str(self.bits_backward).removeprefix("torch.")
+    def _sign_operands(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None, list[bool], str]:
+        """A product's operands, the seeds of their signs, its windows and how it goes back: signs are left to it."""
+        left, x_seed, x_window = _left_to_the_product(x, self.input_quantizer)
+        right, seed, window = _left_to_the_product(self.weight, self.weight_quantizer)
+        return left, right, x_seed, seed, [x_window, window], str(self.bits_backward).removeprefix("torch.")
 
     def _check_dtype(self, x: Tensor) -> None:
         if x.dtype == self.weight.dtype:
@@ -73,3 +72,12 @@ class BinaryLayer(nn.Module):
             f"{type(self).__name__}: input has dtype {x.dtype}, the weights have {self.weight.dtype}. "
             f"Expected the same dtype; {todo}."
         )
+
+
+def _left_to_the_product(values: Tensor, quantizer: Quantizer | None) -> tuple[Tensor, Tensor | None, bool]:
+    """The values, the seed if their signs are drawn, and whether their sign's window is open: else as quantized."""
+    if type(quantizer) is Sign:
+        return values, None, True
+    if type(quantizer) is StochasticSign:
+        return values, quantizer.draw() if quantizer.training else None, True
+    return values if quantizer is None else quantizer(values), None, False

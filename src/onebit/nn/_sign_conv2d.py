@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from onebit.nn._sign_products import NEAREST, Gradients, backward_dtype, plain, signs_in, through
+from onebit.nn._sign_products import NEAREST, Gradients, backward_dtype, packed, plain, signs_in, through
 
 _NHWC, _NCHW = (0, 2, 3, 1), (0, 3, 1, 2)
 
@@ -22,17 +22,19 @@ def sign_conv2d(
     dilation: list[int],
     groups: int,
     pad_value: int,
+    x_seed: Tensor | None,
+    weight_seed: Tensor | None,
     windows: list[bool],  # noqa: ARG001
     backward: str,  # noqa: ARG001
 ) -> tuple[Tensor, Tensor, Tensor]:
     """y = conv2d(pad(sign(x)), sign(weight)) for float32 x (N, C, H, W) and weight (n, C / groups, kh, kw).
 
-    padding: top, bottom, left, right; pad_value: 0, +1 or -1. windows, backward: as in `sign_linear`; "int8" is for
-    one group. Returns float32 (N, n, H', W'), channels last in memory, and both operands packed along their channels;
-    an x that is channels last too is not copied.
+    padding: top, bottom, left, right; pad_value: 0, +1 or -1. Seeds, windows, backward: as in `sign_linear`; "int8" is
+    for one group. Returns float32 (N, n, H', W'), channels last in memory, and both operands packed along their
+    channels; an x that is channels last too is not copied.
     """
     n, c, kernel = weight.shape[0], x.shape[1], list(weight.shape[2:])
-    words, rows = (torch.ops.onebit.pack(operand.permute(_NHWC)) for operand in (x, weight))
+    words, rows = packed(x, x_seed, 1), packed(weight, weight_seed, 1)
     handle = torch.ops.onebit.pack_conv_weights(rows, c, groups, kernel)
     sizes = (n, c, kernel, stride, padding, dilation, groups, pad_value)
     y: Tensor = torch.ops.onebit.conv2d_float(words, handle, *sizes, *plain(n))
@@ -48,6 +50,8 @@ def _(
     dilation: list[int],
     groups: int,  # noqa: ARG001
     pad_value: int,  # noqa: ARG001
+    x_seed: Tensor | None,  # noqa: ARG001
+    weight_seed: Tensor | None,  # noqa: ARG001
     windows: list[bool],  # noqa: ARG001
     backward: str,  # noqa: ARG001
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -57,19 +61,19 @@ def _(
         + 1
         for i in range(2)
     )
-    words, rows = (torch.ops.onebit.pack(operand.permute(_NHWC)) for operand in (x, weight))
+    words, rows = packed(x, None, 1), packed(weight, None, 1)
     return x.new_empty((x.shape[0], height, width, weight.shape[0])).permute(_NCHW), words, rows
 
 
 def _remember(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor, Tensor]) -> None:
-    x, weight, ctx.stride, ctx.padding, ctx.dilation, ctx.groups, ctx.pad_value, ctx.windows, ctx.how = inputs
+    x, weight, ctx.stride, ctx.padding, ctx.dilation, ctx.groups, ctx.pad_value, _, _, ctx.windows, ctx.how = inputs
     ctx.save_for_backward(x, weight, *output[1:])
     ctx.mark_non_differentiable(*output[1:])
     ctx.set_materialize_grads(False)  # zeros for the packed operands
 
 
 def _backward(ctx: Any, upstream: Tensor, *_: Any) -> tuple[Tensor | None, ...]:
-    return *(_of_bytes(ctx, upstream) if ctx.how == "int8" else _of_floats(ctx, upstream)), *[None] * 7
+    return *(_of_bytes(ctx, upstream) if ctx.how == "int8" else _of_floats(ctx, upstream)), *[None] * 9
 
 
 def _of_bytes(ctx: Any, upstream: Tensor) -> Gradients:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from onebit.nn._sign_dropout import two_signs
-from onebit.nn._sign_products import NEAREST, Gradients, backward_dtype, plain, signs_in, through
+from onebit.nn._sign_products import NEAREST, Gradients, backward_dtype, packed, plain, signs_in, through
 
 Saved = tuple[Tensor, Tensor, Tensor | None, Tensor, Tensor]
 _DENSE = ([1, 1], [0, 0, 0, 0], [1, 1], 0)  # the stride, padding, dilation and pad value of pictures of one place
@@ -19,6 +19,8 @@ def sign_linear(
     x: Tensor,
     weight: Tensor,
     kept: Tensor | None,
+    x_seed: Tensor | None,
+    weight_seed: Tensor | None,
     windows: list[bool],  # noqa: ARG001
     backward: str,  # noqa: ARG001
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -26,12 +28,13 @@ def sign_linear(
 
     kept: bool like x: where False, the sign of x is replaced by 0, and x has no gradient. Such an x is packed as
         `two_signs` has it.
+    x_seed, weight_seed: seeds of signs that are drawn (see `onebit.ops.stochastic_pack`), each None for plain ones.
     windows: for x and weight, whether the slope of the sign is 1 where |x| <= 1 and 0 elsewhere; else it is 1
         everywhere, which is for an operand that another quantizer has made signs of.
     backward: what the backward pass multiplies, see _sign_products.py.
     """
     n, k = weight.shape
-    words, rows = torch.ops.onebit.pack(x), torch.ops.onebit.pack(weight)
+    words, rows = packed(x, x_seed), packed(weight, weight_seed)
     handle = torch.ops.onebit.pack_weights(rows, k)
     if kept is None:
         return torch.ops.onebit.dense_float(words, handle, n, k, *plain(n)), words, rows
@@ -48,7 +51,7 @@ def _(x: Tensor, weight: Tensor, kept: Tensor | None, *_: Any) -> tuple[Tensor, 
 
 
 def _remember(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor, Tensor]) -> None:
-    x, weight, kept, ctx.windows, ctx.how = inputs
+    x, weight, kept, _, _, ctx.windows, ctx.how = inputs
     ctx.save_for_backward(x, weight, kept, *output[1:])
     ctx.mark_non_differentiable(*output[1:])
     ctx.set_materialize_grads(False)  # zeros for the packed operands
@@ -58,7 +61,7 @@ def _backward(ctx: Any, upstream: Tensor, *_: Any) -> tuple[Tensor | None, ...]:
     saved = ctx.saved_tensors  # once in a pass: a torch.utils.checkpoint hands them out no second time
     gx, gw = (_of_bytes if ctx.how == "int8" else _of_floats)(ctx, saved, upstream)
     kept = saved[2]
-    return gx if gx is None or kept is None else gx.mul_(kept), gw, None, None, None
+    return gx if gx is None or kept is None else gx.mul_(kept), gw, *[None] * 5
 
 
 def _of_bytes(ctx: Any, saved: Saved, upstream: Tensor) -> Gradients:

@@ -35,6 +35,16 @@ def backward_dtype(backward: str) -> torch.dtype:
     return torch.bfloat16 if backward == "bfloat16" else torch.float32
 
 
+def packed(x: Tensor, seed: Tensor | None, axis: int = -1) -> Tensor:
+    """The signs of x along its axis, or with a seed signs drawn by its values (see `onebit.ops.stochastic_pack`)."""
+    operators = torch.ops.onebit
+    if seed is not None:
+        words: Tensor = operators.stochastic_pack(x, seed, axis)
+    else:
+        words = operators.pack(x) if axis == -1 else operators.pack_nchw(x)
+    return words
+
+
 def signs_in(dtype: torch.dtype, words: Tensor, x: Tensor) -> Tensor:
     """sign(x) in dtype from its packed form: three times as fast on CPUs as comparing and converting."""
     signs: Tensor = torch.ops.onebit.unpack(words, x.shape[-1])

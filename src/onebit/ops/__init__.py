@@ -49,6 +49,7 @@ from onebit.ops._front_door import open_door as _open_door
 from onebit.ops._max_pool2d import max_pool2d as max_pool2d
 from onebit.ops._pack import pack as pack
 from onebit.ops._sign_gradients import sign_gradients as sign_gradients
+from onebit.ops._stochastic_pack import stochastic_pack as stochastic_pack
 from onebit.ops._unpack import unpack as unpack
 from onebit.ops._weights import pack_weights as pack_weights
 from onebit.ops._weights import unpack_weights as unpack_weights

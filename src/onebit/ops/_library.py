@@ -47,6 +47,8 @@ class PackCall(ctypes.Structure):
         ("x", c_void_p),
         ("threshold", c_void_p),
         ("direction", c_void_p),
+        ("drawn", c_int32),
+        ("seed", c_uint32),
         ("out", c_void_p),
         ("executor", c_void_p),
     ]

@@ -17,7 +17,7 @@ from onebit.ops._front_door import define, run
 from onebit.ops._library import PackCall, check, lib
 
 TYPES = {torch.float32: 1, torch.float16: 2, torch.bfloat16: 3, torch.uint8: 4, torch.int8: 5}
-_CHANNELS_LAST, _CHANNELS_FIRST = 1, 2
+CHANNELS_LAST, CHANNELS_FIRST = 1, 2
 
 
 def pack(x: Tensor, *, axis: int = -1, threshold: Tensor | None = None, direction: Tensor | None = None) -> Tensor:
@@ -73,7 +73,7 @@ def _python(op: str, x: Tensor, threshold: Tensor | None = None, direction: Tens
     c = x.shape[1 if first else -1]
     batch, places = (x.shape[0], x[0, 0].numel()) if first else (x.numel() // c, 1)
     call = PackCall(
-        batch=batch, places=places, c=c, type=TYPES[x.dtype], layout=_CHANNELS_FIRST if first else _CHANNELS_LAST,
+        batch=batch, places=places, c=c, type=TYPES[x.dtype], layout=CHANNELS_FIRST if first else CHANNELS_LAST,
         x=x.data_ptr(), out=words.data_ptr(),
     )  # fmt: skip
     if threshold is not None and direction is not None:

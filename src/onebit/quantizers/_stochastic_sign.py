@@ -8,6 +8,9 @@ from torch import Tensor
 from onebit.quantizers._base import Quantizer
 from onebit.quantizers._by_name import QUANTIZERS
 from onebit.quantizers._sign import signs
+from onebit.quantizers._thresholds import random_thresholds
+
+_SEEDS = 2**32
 
 
 def hard_sigmoid(x: Tensor) -> Tensor:
@@ -21,10 +24,9 @@ class StochasticSign(Quantizer):
 
     In evaluation mode q is that of `Sign`. Source: arXiv:1602.02830.
 
-    generator: where the draws come from; None makes an own one, seeded from torch's global generator. If the input is
-    on another device, a generator is made there that starts from the same seed. The generator's state is part of
-    state_dict, so a resumed run draws the same signs (a state saved on another kind of device cannot be continued:
-    the draws then start from this instance's seed).
+    generator: where the seed of every draw comes from; None makes an own one, on the CPU, seeded from torch's global
+    generator. A seed and the places of the values make the signs: the same on every device, and where a layer packs
+    bits instead of floats. The generator's state is part of state_dict, so a resumed run draws the same signs.
     """
 
     levels = (-1, +1)
@@ -40,21 +42,20 @@ class StochasticSign(Quantizer):
         self._generator.manual_seed(seed)
         return self
 
+    def draw(self) -> Tensor:
+        """The seed of the next draw: a whole number from 0 to 2**32 - 1, int64 without dimensions."""
+        return torch.randint(_SEEDS, (), generator=self._generator, device=self._generator.device)
+
     def quantize(self, x: Tensor) -> Tensor:
-        """Training: +1 where a uniform draw from [0, 1) is below hard_sigmoid(x), else -1."""
+        """Training: +1 where a uniform draw from (-1, 1] is not above x, else -1."""
         if not self.training:
             return signs(x)
-        draw = torch.rand(x.shape, generator=self._on(x.device), dtype=x.dtype, device=x.device)
-        return draw.ge_(hard_sigmoid(x.detach())).mul_(-2).add_(1)
+        minus = x.detach() < random_thresholds(x, self.draw())
+        return minus.to(x.dtype).mul_(-2).add_(1)
 
     def slope(self, x: Tensor) -> Tensor:
         """1 if |x| <= 1 else 0."""
         return x.abs().le_(1)
-
-    def _on(self, device: torch.device) -> torch.Generator:
-        if self._generator.device != device:
-            self._generator = torch.Generator(device).manual_seed(self._generator.initial_seed())
-        return self._generator
 
     def get_extra_state(self) -> Tensor:
         """The generator's state, as bytes."""
