@@ -33,6 +33,13 @@ typedef struct ob_counter {
     __m512i rest_u8x64;               /* what the last words carried, per byte */
 } ob_counter;
 
+/* Where the words of OB_COUNTER_LINES lines of weights stand: word i of line g is line_bytes * g + word_bytes * i bytes
+ * behind the start. */
+typedef struct ob_counted_lines {
+    const unsigned char *start;
+    int64_t line_bytes, word_bytes;
+} ob_counted_lines;
+
 /* The bits 1 of each byte, times `weight`. */
 OB_INLINE __m512i ob_byte_counts_avx512(__m512i v_u8x64, const int weight) {
     const char a = (char)weight, b = (char)(2 * weight), c = (char)(3 * weight), d = (char)(4 * weight);
@@ -50,25 +57,26 @@ OB_INLINE __m512i ob_full_add(__m512i *digit, __m512i a, __m512i b) {
     return carry;
 }
 
-/* Adds `count` words (1, 2, 4, 8 or 16) from `word` on. x: running exclusive ors of a row; w: of two lines, as
- * [word][2] vectors. */
-OB_INLINE void ob_count_words(ob_counter counter[OB_COUNTER_LINES], const unsigned char *x, const unsigned char *w,
-                              int64_t word, const int count) {
+/* The lowest digit after one more word; running: x and w are running exclusive ors, whose exclusive or it is. */
+OB_INLINE __m512i ob_lowest_digit(__m512i before, const unsigned char *x, const unsigned char *w, const int running) {
+    const __m512i x_u64x8 = _mm512_set1_epi64((int64_t)ob_load_u64(x)), w_u64x8 = _mm512_loadu_si512(w);
+    return running ? _mm512_xor_si512(x_u64x8, w_u64x8) : _mm512_ternarylogic_epi64(before, x_u64x8, w_u64x8, 0x96);
+}
+
+/* Adds `count` words (1, 2, 4, 8 or 16) from `word` on. */
+OB_INLINE void ob_count_words(ob_counter counter[OB_COUNTER_LINES], const unsigned char *x, const ob_counted_lines *w,
+                              int64_t word, const int count, const int running) {
     __m512i waiting[OB_COUNTER_LINES][OB_COUNTER_DIGITS];
     OB_UNROLL
     for (int i = 0; i < count; i += 2) {
-        const unsigned char *const from = x + 8 * (word + i), *const line = w + 128 * (word + i);
+        const unsigned char *const from = x + 8 * (word + i);
         OB_UNROLL
         for (int g = 0; g < OB_COUNTER_LINES; g++) {
             ob_counter *const c = &counter[g];
-            const __m512i first_u64x8 = _mm512_set1_epi64((int64_t)ob_load_u64(from));
-            const __m512i before = c->digit[0];
-            const __m512i between = _mm512_xor_si512(first_u64x8, _mm512_loadu_si512(line + 64 * g));
-            __m512i after = between;
-            if (count > 1) {
-                const __m512i second_u64x8 = _mm512_set1_epi64((int64_t)ob_load_u64(from + 8));
-                after = _mm512_xor_si512(second_u64x8, _mm512_loadu_si512(line + 128 + 64 * g));
-            }
+            const unsigned char *const line = w->start + w->line_bytes * g + w->word_bytes * (word + i);
+            const __m512i before = c->digit[0], between = ob_lowest_digit(before, from, line, running);
+            const __m512i after =
+                count > 1 ? ob_lowest_digit(between, from + 8, line + w->word_bytes, running) : between;
             __m512i carry = _mm512_ternarylogic_epi64(before, between, after, 0x74);
             c->digit[0] = after;
             OB_UNROLL
@@ -87,8 +95,8 @@ OB_INLINE void ob_count_words(ob_counter counter[OB_COUNTER_LINES], const unsign
 }
 
 /* The counts of `words` words, 8 channels in each result: two lines. */
-OB_INLINE void ob_count_row(const unsigned char *x, const unsigned char *w, int64_t words,
-                            __m512i sum_u64x8[OB_COUNTER_LINES]) {
+OB_INLINE void ob_count_row(const unsigned char *x, const ob_counted_lines *w, int64_t words,
+                            __m512i sum_u64x8[OB_COUNTER_LINES], const int running) {
     const __m512i zero = _mm512_setzero_si512();
     ob_counter counter[OB_COUNTER_LINES];
     OB_UNROLL
@@ -102,17 +110,17 @@ OB_INLINE void ob_count_row(const unsigned char *x, const unsigned char *w, int6
         const int64_t blocks = (words - word) / OB_COUNTER_WORDS;
         const int64_t end = word + OB_COUNTER_WORDS * (blocks < OB_COUNTER_BLOCKS ? blocks : OB_COUNTER_BLOCKS);
         OB_NO_UNROLL
-        for (; word < end; word += OB_COUNTER_WORDS) ob_count_words(counter, x, w, word, OB_COUNTER_WORDS);
+        for (; word < end; word += OB_COUNTER_WORDS) ob_count_words(counter, x, w, word, OB_COUNTER_WORDS, running);
         OB_UNROLL
         for (int g = 0; g < OB_COUNTER_LINES; g++) {
             sum_u64x8[g] = _mm512_add_epi64(sum_u64x8[g], _mm512_sad_epu8(counter[g].carries_u8x64, zero));
             counter[g].carries_u8x64 = zero;
         }
     }
-    if (words & 8) ob_count_words(counter, x, w, word, 8);
-    if (words & 4) ob_count_words(counter, x, w, word + (words & 8), 4);
-    if (words & 2) ob_count_words(counter, x, w, word + (words & 12), 2);
-    if (words & 1) ob_count_words(counter, x, w, word + (words & 14), 1);
+    if (words & 8) ob_count_words(counter, x, w, word, 8, running);
+    if (words & 4) ob_count_words(counter, x, w, word + (words & 8), 4, running);
+    if (words & 2) ob_count_words(counter, x, w, word + (words & 12), 2, running);
+    if (words & 1) ob_count_words(counter, x, w, word + (words & 14), 1, running);
     OB_UNROLL
     for (int g = 0; g < OB_COUNTER_LINES; g++) {
         __m512i last_u8x64 = counter[g].rest_u8x64; /* at most 8 * (2 + 2 + 4 + 8), and 8 * 15 are added */

@@ -142,6 +142,34 @@ static void check_windows(int u8) {
                 }
 }
 
+/* Few windows, as of a kernel as large as its picture: their words around the lengths at which kernels change. */
+static void check_few_windows(void) {
+    static const int64_t words[] = {1, 2, 3, 8, 15, 16, 17, 31, 32, 33, 100, 513};
+    uint64_t seed = 17;
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        for (int64_t batch = 1; batch <= 5; batch++) {
+            ob_conv2d_call c = {.batch = batch,
+                                .height = 1,
+                                .width = 1,
+                                .c = words[i] * 64 - (int64_t)(draw(&seed) % 64),
+                                .n = 1 + (int64_t)(draw(&seed) % 150),
+                                .kernel = {1, 1},
+                                .stride = {1, 1},
+                                .dilation = {1, 1},
+                                .groups = 1};
+            check_call(&c, 0, draw(&seed));
+            if (words[i] > 40) continue;
+            c.height = c.kernel[0] = 3, c.width = c.kernel[1] = 2; /* neighbouring words */
+            check_call(&c, 0, draw(&seed));
+            c.width = 3, c.dilation[1] = 2, c.pad_value = (int32_t)(draw(&seed) % 3) - 1; /* not neighbouring */
+            c.padding[draw(&seed) % 4] = 1;
+            check_call(&c, 0, draw(&seed));
+            c.height = c.width = 1 + (int64_t)(draw(&seed) % 2), c.kernel[0] = c.kernel[1] = 3, c.dilation[1] = 1;
+            for (int side = 0; side < 4; side++) c.padding[side] = 1;
+            check_call(&c, 0, draw(&seed));
+        }
+}
+
 /* Shared out over rows, channels and pictures. */
 static void check_large(int u8) {
     ob_conv2d_call c = {.batch = 3,
@@ -189,5 +217,6 @@ int main(void) {
         check_groups(u8);
         check_large(u8);
     }
+    check_few_windows();
     return finish("test_conv2d");
 }

@@ -75,7 +75,7 @@ static void lane_by_lane(const ob_conv2d_job *job, const ob_dense_part *part) {
 
 void ob_conv2d_avx2(const ob_conv2d_job *job, const ob_dense_part *part) {
     if (ob_pair_fits(job))
-        ob_pair_conv2d(job, part, ob_pair_product_avx2);
+        ob_pair_conv2d(job, part, &ob_pair_avx2);
     else
         lane_by_lane(job, part);
     ob_clear_tail(&job->dense, part);

@@ -12,7 +12,7 @@ void ob_conv2d_avx512bw(const ob_conv2d_job *job, const ob_dense_part *part) {
         ob_conv2d_avx2(job, part);
         return;
     }
-    ob_pair_conv2d(job, part, ob_pair_product_avx512bw);
+    ob_pair_conv2d(job, part, &ob_pair_avx512bw);
     ob_clear_tail(&job->dense, part);
 }
 

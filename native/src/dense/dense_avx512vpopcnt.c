@@ -21,7 +21,7 @@
 
 #include "../avx512vpopcnt/product.h"
 #include "../epilogue/epilogue_avx512.h"
-#include "dense_avx512bw.h"
+#include "../running_xor.h"
 
 OB_TARGET_BEGIN(OB_TARGET_AVX512VPOPCNT)
 
@@ -35,6 +35,8 @@ enum {
     PAIR_LEAST_CHANNELS = 512,
     PAIR_LEAST_WORDS = 32,
     PAIR_LEAST_STEPS = 1 << 21, /* rows x channels x words */
+    RUNNING_WORDS = 8192,       /* of all rows of a block, 64 KiB of stack */
+    RUNNING_ROWS = 256,         /* of a block */
 };
 
 /* ---- plain ---- */
@@ -176,15 +178,23 @@ static void pair_block(const ob_dense_job *job, int64_t rows, int64_t channel, i
     }
 }
 
+/* How many of `rows` rows are done at once: blocks of one size, or one less. */
+static int64_t rows_at_once(int64_t rows, int64_t words) {
+    const int64_t fit = RUNNING_WORDS / words, most = fit < RUNNING_ROWS ? fit : RUNNING_ROWS;
+    const int64_t blocks = (rows + most - 1) / most;
+    return (rows + blocks - 1) / blocks;
+}
+
 static void pairs(const ob_dense_job *job, const ob_dense_part *part) {
-    _Alignas(64) unsigned char running[8 * OB_RUNNING_WORDS];
-    const int64_t words = even(job->words), block = ob_running_block(part->rows, words);
+    _Alignas(64) unsigned char running[8 * RUNNING_WORDS];
+    const int64_t words = even(job->words), block = rows_at_once(part->rows, words);
     ob_dense_job product = *job;
     product.x = running, product.x_bytes = 8 * words;
     for (int64_t row = 0; row < part->rows; row += block) {
         const int64_t rows = part->rows - row < block ? part->rows - row : block;
         product.out = job->out + (part->row + row) * job->out_bytes;
-        ob_running_write(job, part->row + row, rows, words, running);
+        for (int64_t r = 0; r < rows; r++)
+            ob_running_xor(job->x + (part->row + row + r) * job->x_bytes, job->words, words, running + 8 * r * words);
         pair_block(&product, rows, part->channel, part->channel + part->channels);
     }
 }

@@ -28,38 +28,25 @@ typedef struct ob_pair_words {
 } ob_pair_words;
 
 /* `count` rows, at most ob_pair_rows_at_once(), and channels [channel, end), from a multiple of 64 on or, in groups
- * of channels, of 16. Rows are all with a base or all without. job->words is at most OB_PAIR_LONGEST. */
+ * of channels, of 16. Rows are all with a base or all without. job->words is at most OB_PAIR_LONGEST. ways.h chooses
+ * between them. */
 typedef void ob_pair_product(const ob_dense_job *job, const ob_pair_row *rows, int64_t count,
                              const ob_pair_words *words, int64_t channel, int64_t end);
 ob_pair_product ob_pair_product_avx2, ob_pair_product_avx512bw;
+/* The same without tables, for few rows; rows of one tap may have any number of words. */
+ob_pair_product ob_few_product_avx2, ob_few_product_avx512bw;
 
 /* Places of tables of two rows: 16 for each word, and some that count nothing. */
 OB_INLINE int64_t ob_pair_stride(int64_t words) {
     return 16 * words + 48;
 }
 
-/* How many of `rows` rows are done at once: blocks of about one size. */
+/* How many of `rows` rows are done at once: blocks of about one size. Rows too long for tables are few at a time. */
 OB_INLINE int64_t ob_pair_rows_at_once(int64_t rows, int64_t words) {
-    const int64_t fit = OB_PAIR_TABLES / ob_pair_stride(words) / 2 * 4, most = fit < OB_PAIR_ROWS ? fit : OB_PAIR_ROWS;
+    const int64_t pairs = words > OB_PAIR_LONGEST ? 2 : OB_PAIR_TABLES / ob_pair_stride(words);
+    const int64_t fit = pairs / 2 * 4, most = fit < OB_PAIR_ROWS ? fit : OB_PAIR_ROWS;
     const int64_t blocks = (rows + most - 1) / most;
     return rows ? ((rows + blocks - 1) / blocks + 3) / 4 * 4 : 1;
-}
-
-/* All rows of a part of a dense product. */
-OB_INLINE void ob_pair_dense(const ob_dense_job *job, const ob_dense_part *part, ob_pair_product *product) {
-    const ob_pair_words words = {1, 1, job->words, 0, 0};
-    const int64_t block = ob_pair_rows_at_once(part->rows, job->words);
-    ob_pair_row rows[OB_PAIR_ROWS];
-    for (int64_t first = 0; first < part->rows; first += block) {
-        const int64_t count = part->rows - first < block ? part->rows - first : block;
-        for (int64_t r = 0, row = part->row + first; r < count; r++, row++)
-            rows[r] = (ob_pair_row){.x = job->x + row * job->x_bytes,
-                                    .out = job->out + row * job->out_bytes,
-                                    .k = (int32_t)job->k,
-                                    .in_y = {0, 1},
-                                    .in_x = {0, 1}};
-        product(job, rows, count, &words, part->channel, part->channel + part->channels);
-    }
 }
 
 #endif

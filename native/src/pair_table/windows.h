@@ -3,7 +3,7 @@
 #define ONEBIT_PAIR_TABLE_WINDOWS_H
 
 #include "../conv2d/window.h"
-#include "product.h"
+#include "ways.h"
 
 /* Is the job one for ob_pair_conv2d? */
 OB_INLINE int ob_pair_fits(const ob_conv2d_job *job) {
@@ -25,11 +25,14 @@ OB_INLINE void ob_pair_locate(const ob_conv2d_job *job, const ob_window *window,
 }
 
 /* The part's windows and channels [channel, end) of one group. */
-OB_INLINE void ob_pair_group(const ob_conv2d_job *job, const ob_dense_part *part, ob_pair_product *product,
+OB_INLINE void ob_pair_group(const ob_conv2d_job *job, const ob_dense_part *part, const ob_pair_ways *ways,
                              int64_t channel, int64_t end) {
     const ob_pair_words words = {job->taps_y, job->taps_x, job->slots, job->tap_y, job->tap_x};
     const int64_t group_bytes = channel / job->group_n * job->group_c / 8, past = part->row + part->rows;
     const int64_t block = ob_pair_rows_at_once(part->rows, job->dense.words);
+    const int whole = !job->leaves_out || job->classes_y * job->classes_x == 1;
+    ob_pair_product *const product =
+        ob_pair_choose(ways, block < part->rows ? block : part->rows, job->dense.words, end - channel, whole);
     unsigned char *out = job->dense.out + part->row * job->dense.out_bytes;
     const ob_class *y = NULL;
     ob_window window = ob_window_at(job, part->row);
@@ -46,12 +49,12 @@ OB_INLINE void ob_pair_group(const ob_conv2d_job *job, const ob_dense_part *part
     }
 }
 
-OB_INLINE void ob_pair_conv2d(const ob_conv2d_job *job, const ob_dense_part *part, ob_pair_product *product) {
+OB_INLINE void ob_pair_conv2d(const ob_conv2d_job *job, const ob_dense_part *part, const ob_pair_ways *ways) {
     const int64_t part_end = part->channel + part->channels;
     for (int64_t channel = part->channel; channel < part_end;) {
         const int64_t group_end = (channel / job->group_n + 1) * job->group_n;
         const int64_t end = group_end < part_end ? group_end : part_end;
-        ob_pair_group(job, part, product, channel, end);
+        ob_pair_group(job, part, ways, channel, end);
         channel = end;
     }
 }
