@@ -10,6 +10,8 @@
 
 OB_TARGET_BEGIN(OB_TARGET_AVX512BW)
 
+enum { AHEAD = 2 }; /* quads that are asked for before they are needed */
+
 OB_INLINE __m512 uniform(uint32_t seed, uint32_t index) {
     return _mm512_mul_ps(ob_random24_avx512bw(seed, index, 1), _mm512_set1_ps(0x1p-24f));
 }
@@ -41,7 +43,9 @@ OB_INLINE void quad_of_4(const ob_gradient_bytes_job *job, int64_t quad, int64_t
         OB_UNROLL
         for (int i = 0; i < 4; i++) {
             const int64_t position = 4 * quad + i;
-            const __m512 g = _mm512_maskz_loadu_ps(i < count ? live : 0, job->g + position * job->n + j);
+            const float *const from = job->g + position * job->n + j;
+            const __m512 g = _mm512_maskz_loadu_ps(i < count ? live : 0, from);
+            _mm_prefetch(from + 4 * AHEAD * job->n, _MM_HINT_T0);
             const __m512 u = stochastic ? uniform(job->seed, (uint32_t)(position * job->n + j)) : by_channel;
             q_i32x16[i] = rounded(_mm512_mul_ps(g, by_channel), u, stochastic);
             sum_i32x16 = _mm512_add_epi32(sum_i32x16, q_i32x16[i]);
@@ -52,10 +56,11 @@ OB_INLINE void quad_of_4(const ob_gradient_bytes_job *job, int64_t quad, int64_t
         }
         if (!job->blocks) continue;
         _mm512_storeu_si512(sums + j, sum_i32x16);
+        unsigned char *const to = job->blocks + j / OB_BLOCK_CHANNELS * job->block_bytes + quad * 64;
+        __builtin_prefetch(to + AHEAD * 64, 1); /* each block is a stream of its own, too many to be foreseen */
         const __m512i low = _mm512_packs_epi32(q_i32x16[0], q_i32x16[1]);
         const __m512i high = _mm512_packs_epi32(q_i32x16[2], q_i32x16[3]);
-        _mm512_storeu_si512(job->blocks + j / OB_BLOCK_CHANNELS * job->block_bytes + quad * 64,
-                            _mm512_shuffle_epi8(_mm512_packs_epi16(low, high), columns));
+        _mm512_storeu_si512(to, _mm512_shuffle_epi8(_mm512_packs_epi16(low, high), columns));
     }
 }
 

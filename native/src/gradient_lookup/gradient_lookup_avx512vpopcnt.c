@@ -85,18 +85,21 @@ static void spans(const unsigned char *quads, int64_t count, int16_t *tables) {
     span(padded, 4, tables);
 }
 
+/* Words have 64 channels: their bits are masks of bytes, which then become 16-bit numbers. */
 static void indices(const unsigned char *words, const int32_t *starts, int64_t groups, int64_t lanes, uint16_t *to) {
     for (int64_t f = 0; f < groups; f++, starts += OB_LOOKUP_TERMS)
-        for (int64_t lane = 0; lane < lanes; lane += 32, to += 32) {
-            __m512i index_u16x32 = _mm512_setzero_si512();
+        for (int64_t lane = 0; lane < lanes; lane += 64) {
+            __m512i index_u8x64 = _mm512_setzero_si512();
             OB_UNROLL
             for (int k = 0; k < OB_LOOKUP_TERMS; k++) {
-                uint32_t bits;
-                memcpy(&bits, words + starts[k] + lane / 8, sizeof bits);
-                index_u16x32 =
-                    _mm512_mask_add_epi16(index_u16x32, bits, index_u16x32, _mm512_set1_epi16((int16_t)(1 << k)));
+                const __mmask64 bits = ob_load_u64(words + starts[k] + lane / 8);
+                index_u8x64 = _mm512_mask_add_epi8(index_u8x64, bits, index_u8x64, _mm512_set1_epi8((char)(1 << k)));
             }
-            _mm512_storeu_si512(to, index_u16x32);
+            _mm512_storeu_si512(to, _mm512_cvtepu8_epi16(_mm512_castsi512_si256(index_u8x64)));
+            to += 32;
+            if (lane + 32 == lanes) break;
+            _mm512_storeu_si512(to, _mm512_cvtepu8_epi16(_mm512_extracti64x4_epi64(index_u8x64, 1)));
+            to += 32;
         }
 }
 

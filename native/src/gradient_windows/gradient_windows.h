@@ -3,18 +3,16 @@
 #include "../kernels.h"
 
 /* The four places of a window, at most one of which is not 0: its value, and where it stands. */
-static int32_t ob_windows_take(const ob_window_row *row, float *restrict values, unsigned char *restrict lower,
-                               unsigned char *restrict right) {
+static int32_t ob_windows_take(const ob_window_row *row, float *restrict values, unsigned char *restrict which) {
     int32_t several = 0;
-    for (int64_t i = 0; i < row->windows; i++, values += row->n, lower += row->place_bytes, right += row->place_bytes) {
+    for (int64_t i = 0; i < row->windows; i++, values += row->n, which += row->place_bytes) {
         const float *restrict a = row->g + 2 * i * row->n, *restrict b = a + row->n;
         const float *restrict c = a + row->row_values, *restrict d = c + row->n;
         for (int64_t j = 0; j < row->n; j++) {
             const int32_t of_a = a[j] != 0, of_b = b[j] != 0, of_c = c[j] != 0, of_d = d[j] != 0;
             several |= of_a + of_b + of_c + of_d > 1;
             values[j] = (a[j] + b[j]) + (c[j] + d[j]);
-            lower[j] = (unsigned char)-(of_c | of_d);
-            right[j] = (unsigned char)-(of_b | of_d);
+            which[j] = (unsigned char)(2 * (of_c | of_d) + (of_b | of_d));
         }
         if (several) return 1;
     }
@@ -35,14 +33,23 @@ typedef struct ob_factor {
 static const ob_factor ob_factors[OB_WINDOW_FACTORS] = {
     [OB_SECOND] = {0, 0, 0}, [OB_SUM] = {0, 255, 0}, [OB_DIFFERENCE] = {0, 255, 255}, [OB_FIRST] = {255, 0, 0}};
 
-static void ob_windows_plane(const unsigned char *restrict q, const unsigned char *restrict lower,
-                             const unsigned char *restrict right, int64_t count, int64_t plane, int32_t zero,
-                             unsigned char *restrict out) {
+/* 255 where a plane keeps a value that stands at a place of its window, and where it changes its sign; else 0. */
+OB_INLINE unsigned char ob_window_keeps(int64_t plane, unsigned char place) {
     const ob_factor y = ob_factors[plane / OB_WINDOW_FACTORS], x = ob_factors[plane % OB_WINDOW_FACTORS];
+    const unsigned char lower = (unsigned char)-(place >> 1), right = (unsigned char)-(place & 1);
+    return ((lower ^ y.flip) | y.always) & ((right ^ x.flip) | x.always);
+}
+OB_INLINE unsigned char ob_window_turns(int64_t plane, unsigned char place) {
+    const ob_factor y = ob_factors[plane / OB_WINDOW_FACTORS], x = ob_factors[plane % OB_WINDOW_FACTORS];
+    const unsigned char lower = (unsigned char)-(place >> 1), right = (unsigned char)-(place & 1);
+    return (unsigned char)((~lower & y.turn) ^ (~right & x.turn));
+}
+
+static void ob_windows_plane(const unsigned char *restrict q, const unsigned char *restrict which, int64_t count,
+                             int64_t plane, int32_t zero, unsigned char *restrict out) {
     const unsigned char bias = (unsigned char)zero;
     for (int64_t i = 0; i < count; i++) {
-        const unsigned char keep = ((lower[i] ^ y.flip) | y.always) & ((right[i] ^ x.flip) | x.always);
-        const unsigned char turn = (~lower[i] & y.turn) ^ (~right[i] & x.turn);
+        const unsigned char keep = ob_window_keeps(plane, which[i]), turn = ob_window_turns(plane, which[i]);
         const unsigned char value = (unsigned char)(((q[i] ^ bias) ^ turn) - turn);
         out[i] = (value & keep) ^ bias;
     }

@@ -89,13 +89,13 @@ typedef struct ob_window_taps {
 } ob_window_taps;
 
 typedef struct ob_window_steps {
-    /* Windows of a row as (n) values and bytes 255 where the value stands in the second row or column; not 0, and not
-     * all done, if a window has several values. */
-    int32_t (*take)(const ob_window_row *row, float *values, unsigned char *lower, unsigned char *right);
+    /* Windows of a row as (n) values and their places, 2 * row + column; not 0, and not all done, if a window has
+     * several values. */
+    int32_t (*take)(const ob_window_row *row, float *values, unsigned char *which);
     int32_t (*any)(const float *g, int64_t count);
     /* A plane of bytes q, in which `zero` (0 or 128) stands for 0. */
-    void (*plane)(const unsigned char *q, const unsigned char *lower, const unsigned char *right, int64_t count,
-                  int64_t plane, int32_t zero, unsigned char *out);
+    void (*plane)(const unsigned char *q, const unsigned char *which, int64_t count, int64_t plane, int32_t zero,
+                  unsigned char *out);
     /* Bytes of three taps a, b, c of w, as one factor of an axis meets them. */
     void (*weights)(const signed char *a, const signed char *b, const signed char *c, int64_t count, int64_t factor,
                     signed char *out);
@@ -103,7 +103,8 @@ typedef struct ob_window_steps {
     void (*inputs)(const signed char *const in[4], int64_t count, int32_t down, int32_t side, unsigned char *out);
     /* sums[j] += all q of channel j of one block. */
     void (*sums)(const unsigned char *blocks, int64_t quads, int32_t *sums);
-    /* in[0] - in[1] + in[2] + sign * in[3]; finish_x: a quarter of it, times step, where the window lets it pass. */
+    /* in[0] - in[1] + in[2] + sign * in[3], of whole panels of 64; finish_x: a quarter of it, times step, where the
+     * window lets it pass. */
     void (*join)(const float *const in[4], int64_t count, float sign, float *out);
     void (*finish_x)(const float *const in[4], int64_t channels, float sign, float step, const float *window,
                      float *out);

@@ -3,6 +3,8 @@
 #include "../workspace.h"
 #include "lookup.h"
 
+enum { AHEAD = 4 }; /* channels n */
+
 /* The order of terms: quad i of a span and position i of its fifth quad are one table. */
 static int64_t term_of(int64_t position) {
     const int64_t span = position / OB_LOOKUP_SPAN_POSITIONS, i = position % OB_LOOKUP_SPAN_POSITIONS;
@@ -86,6 +88,14 @@ static void make_tables(const ob_lookup_job *l, int64_t set, int64_t part, int16
     }
 }
 
+/* Gradients of the next channels n, and their windows, come from memory, some lines here and there. */
+static void ask_for(const ob_sign_gradients_call *call, int64_t at, int64_t channels) {
+    for (int64_t c = 0; c < channels; c += 16) {
+        if (call->w_window) __builtin_prefetch(call->w_window + at + c);
+        __builtin_prefetch(call->w_gradient + at + c, 1);
+    }
+}
+
 /* sums: of the first segment, segments are `step` apart. */
 static void finish(const ob_lookup_job *l, int64_t set, int64_t block, int64_t tap, const int32_t *sums, int64_t step) {
     const ob_sign_gradients_call *call = l->job.call;
@@ -100,6 +110,7 @@ static void finish(const ob_lookup_job *l, int64_t set, int64_t block, int64_t t
         row.base = (int32_t)(all - (uint32_t)left_out[j] * (uint32_t)(1 - call->pad_value));
         row.sums = sums + r * lanes, row.step = OB_PART(&l->job, const float, channel_step)[j];
         row.out = call->w_gradient + at, row.window = call->w_window ? call->w_window + at : NULL;
+        if (r + AHEAD < rows_of(l, set)) ask_for(call, at + AHEAD * p->taps * call->c, row.channels);
         l->steps->finish(&row);
     }
 }

@@ -22,9 +22,8 @@ static void take_task(void *data, int64_t picture) {
     int several = 0;
     for (int64_t y = 0; y < job->tall && !several && !atomic_load(&job->several); y++, window += job->wide) {
         const ob_window_row windows = {g + 2 * y * row, job->wide, n, row, step};
-        unsigned char *lower = OB_AT(job, unsigned char, lower) + window * step;
-        unsigned char *right = OB_AT(job, unsigned char, right) + window * step;
-        several = job->steps->take(&windows, OB_AT(job, float, values) + window * n, lower, right);
+        unsigned char *which = OB_AT(job, unsigned char, which) + window * step;
+        several = job->steps->take(&windows, OB_AT(job, float, values) + window * n, which);
         for (int64_t i = 0; i < 2 && call->width % 2; i++) several |= job->steps->any(g + (2 * y + i + 1) * row - n, n);
     }
     if (!several && call->height % 2) several = job->steps->any(g + (call->height - 1) * row, row);
@@ -36,7 +35,7 @@ static void prepare_task(void *data, int64_t index) {
     const ob_pooled_job *job = data;
     const int64_t blocks = job->call->w_gradient ? job->inner.plan.blocks : 0;
     if (index < blocks)
-        ob_pooled_masks(job, index);
+        ob_pooled_places(job, index);
     else
         ob_pooled_weights(job, index - blocks);
 }

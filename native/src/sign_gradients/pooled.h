@@ -17,8 +17,8 @@ typedef struct ob_pooled_job {
     int64_t out_tall, out_wide; /* and of x's gradient, where the last may be half outside */
     int64_t windows, strip_pictures, strip_rows, strips_down, strips, slot_rows, slots;
     size_t values;           /* (windows, n) float */
-    size_t lower, right;     /* (windows, place_bytes): 255 where the value stands in the second row or column */
-    size_t of_w;             /* both again as [2][blocks][quads][16][4] */
+    size_t which;            /* (windows, place_bytes): where the value stands, 2 * row + column */
+    size_t which_of_w;       /* again as [blocks][quads][16][4] */
     size_t planes, base_x;   /* [panels][16] panels of w, and what zeros sum to with them */
     size_t sums_w;           /* [blocks * 16][16] int32: sums of q, times OB_WINDOW_ZERO */
     size_t sums;             /* [panels][n][OB_POOLED_SUMS] int32: sums for w, [16][64] of a channel n, and a gap */
@@ -39,8 +39,8 @@ enum {
 /* pooled_x.c: panels of w, then a strip of windows at 64 channels c. */
 void ob_pooled_weights(const ob_pooled_job *job, int64_t panel);
 void ob_pooled_x(const ob_pooled_job *job, int64_t unit, unsigned char *slot);
-/* pooled_w.c: bytes 255 of a block of channels n, a vertical factor at 64 channels c, then the taps of channels n. */
-void ob_pooled_masks(const ob_pooled_job *job, int64_t block);
+/* pooled_w.c: places of a block of channels n, a vertical factor at 64 channels c, then the taps of channels n. */
+void ob_pooled_places(const ob_pooled_job *job, int64_t block);
 void ob_pooled_w(const ob_pooled_job *job, int64_t unit, unsigned char *slot);
 void ob_pooled_taps(const ob_pooled_job *job, int64_t panel, int64_t block);
 

@@ -40,17 +40,15 @@ static void lay_out(ob_pooled_job *job) {
     size_t *total = &job->total;
     *total = p->total;
     job->values = ob_reserve(total, job->windows * job->call->n, 4, 1);
-    job->lower = ob_reserve(total, job->windows, p->place_bytes, 1);
-    job->right = ob_reserve(total, job->windows, p->place_bytes, 1);
-    job->of_w = ob_reserve(total, for_w * 2 * p->blocks * p->quads, 4 * OB_BLOCK_CHANNELS, 1);
+    job->which = ob_reserve(total, job->windows, p->place_bytes, 1);
+    job->which_of_w = ob_reserve(total, for_w * p->blocks * p->quads, 4 * OB_BLOCK_CHANNELS, 1);
     job->planes = ob_reserve(total, for_x * p->panels * OB_WINDOW_PLANES * p->n_quads, OB_QUAD_BYTES, 1);
     job->base_x = ob_reserve(total, p->panels * OB_WINDOW_PLANES * c, 4, 1);
     job->sums_w = ob_reserve(total, n * OB_WINDOW_PLANES, 4, 1);
     job->sums = ob_reserve(total, for_w * p->panels * job->call->n, OB_POOLED_SUMS * 4, 1);
     const int64_t x_slot = job->slot_rows * (p->place_bytes + OB_WINDOW_PLANES * c * 4 + 8 + 8 + 4) +
                            (OB_WINDOW_FACTORS + 1) * job->wide * c * 4;
-    const int64_t w_slot =
-        (8 * OB_POOLED_SOME_QUADS + OB_WINDOW_FACTORS * OB_PANEL_QUADS) * OB_QUAD_BYTES + n * OB_PANEL_QUADS * 4;
+    const int64_t w_slot = (8 * OB_POOLED_SOME_QUADS + OB_WINDOW_FACTORS * OB_PANEL_QUADS) * OB_QUAD_BYTES;
     job->slot_bytes = (size_t)ob_round_up(ob_most(for_x * x_slot, for_w * w_slot), 64);
     job->slot = ob_reserve(total, job->slots, 1, job->slot_bytes);
     ob_reserve_slack(total);

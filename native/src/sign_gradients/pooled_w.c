@@ -2,17 +2,19 @@
 #include "../parts.h"
 #include "pooled.h"
 
-void ob_pooled_masks(const ob_pooled_job *job, int64_t block) {
+void ob_pooled_places(const ob_pooled_job *job, int64_t block) {
     const ob_gradient_plan *p = &job->inner.plan;
     const int64_t step = p->place_bytes, bytes = ob_least(OB_BLOCK_CHANNELS, step - block * OB_BLOCK_CHANNELS);
-    for (int64_t which = 0; which < 2; which++) {
-        const unsigned char *from = which ? OB_AT(job, unsigned char, right) : OB_AT(job, unsigned char, lower);
-        unsigned char *to = OB_AT(job, unsigned char, of_w) + (which * p->blocks + block) * p->quads * 64;
-        from += block * OB_BLOCK_CHANNELS;
-        for (int64_t quad = 0; quad < p->quads; quad++, to += 64)
-            for (int64_t i = 0; i < 4; i++)
-                for (int64_t j = 0; j < bytes && 4 * quad + i < job->windows; j++)
-                    to[4 * j + i] = from[(4 * quad + i) * step + j];
+    const unsigned char *from = OB_AT(job, unsigned char, which) + block * OB_BLOCK_CHANNELS;
+    unsigned char *to = OB_AT(job, unsigned char, which_of_w) + block * p->quads * 64;
+    for (int64_t quad = 0; quad < p->quads; quad++, to += 64, from += 4 * step) {
+        unsigned char four[4][OB_BLOCK_CHANNELS] = {{0}};
+        for (int64_t i = 0; i < 4 && 4 * quad + i < job->windows; i++) memcpy(four[i], from + i * step, (size_t)bytes);
+        uint32_t turned[OB_BLOCK_CHANNELS]; /* the 4 windows of a channel together */
+        for (int64_t j = 0; j < OB_BLOCK_CHANNELS; j++)
+            turned[j] =
+                four[0][j] | (uint32_t)four[1][j] << 8 | (uint32_t)four[2][j] << 16 | (uint32_t)four[3][j] << 24;
+        memcpy(to, turned, sizeof turned);
     }
 }
 
@@ -64,42 +66,39 @@ static void inputs_of(const ob_pooled_job *job, int64_t panel, int64_t factor, i
     }
 }
 
-/* A plane of bytes of the gradient as [blocks][OB_PANEL_QUADS][16][4]; the first panel also sums them. */
-static void blocks_of(const ob_pooled_job *job, int64_t panel, int64_t plane, int64_t quad, int64_t quads,
-                      unsigned char *blocks) {
+/* The products of a plane with its panel of x: a block of channels n at a time, whose bytes stay in the first cache.
+ * The first panel also sums the bytes. */
+static void multiply_plane(const ob_pooled_job *job, int64_t panel, int64_t plane, int64_t quad, ob_gradient_w_job w) {
     const ob_gradient_plan *p = &job->inner.plan;
-    const int64_t whole = p->blocks * p->quads * 64;
-    for (int64_t block = 0; block < p->blocks; block++, blocks += OB_PANEL_QUADS * 64) {
-        const int64_t at = (block * p->quads + quad) * 64;
-        const unsigned char *masks = OB_AT(job, const unsigned char, of_w) + at;
-        job->steps->plane(job->inner.work + p->bytes_of + at, masks, masks + whole, quads * 64, plane, 0, blocks);
-        int32_t *sums = OB_AT(job, int32_t, sums_w) + (plane * p->blocks + block) * OB_BLOCK_CHANNELS;
-        if (panel == 0) job->steps->sums(blocks, quads, sums);
+    int32_t *sums = OB_AT(job, int32_t, sums) + panel * job->call->n * OB_POOLED_SUMS + plane * OB_PANEL_CHANNELS;
+    _Alignas(64) unsigned char bytes[OB_PANEL_QUADS * 4 * OB_BLOCK_CHANNELS];
+    w.blocks = bytes;
+    for (int64_t block = 0; block < p->blocks; block++) {
+        const int64_t at = (block * p->quads + quad) * 64, first = block * OB_BLOCK_CHANNELS;
+        job->steps->plane(job->inner.work + p->bytes_of + at, OB_AT(job, const unsigned char, which_of_w) + at,
+                          w.quads * 64, plane, 0, bytes);
+        int32_t *sums_w = OB_AT(job, int32_t, sums_w) + (plane * p->blocks + block) * OB_BLOCK_CHANNELS;
+        if (panel == 0) job->steps->sums(bytes, w.quads, sums_w);
+        w.n = ob_least(OB_BLOCK_CHANNELS, job->call->n - first);
+        w.out = (unsigned char *)(sums + first * OB_POOLED_SUMS);
+        job->inner.for_w(&w);
     }
 }
 
 void ob_pooled_w(const ob_pooled_job *job, int64_t unit, unsigned char *slot) {
     const ob_gradient_plan *p = &job->inner.plan;
-    const int64_t panel = unit / OB_WINDOW_FACTORS, factor = unit % OB_WINDOW_FACTORS, n = job->call->n;
+    const int64_t panel = unit / OB_WINDOW_FACTORS, factor = unit % OB_WINDOW_FACTORS;
     unsigned char *panels = slot + 8 * OB_POOLED_SOME_QUADS * OB_QUAD_BYTES;
-    unsigned char *blocks = panels + OB_WINDOW_FACTORS * OB_PANEL_QUADS * OB_QUAD_BYTES;
     for (int64_t quad = 0; quad < p->quads; quad += OB_PANEL_QUADS) {
         const int64_t quads = ob_least(OB_PANEL_QUADS, p->quads - quad);
         inputs_of(job, panel, factor, quad, quads, slot, panels);
         for (int64_t k = 0; k < OB_WINDOW_FACTORS; k++) {
-            const int64_t plane = factor * OB_WINDOW_FACTORS + k;
-            int32_t *sums = OB_AT(job, int32_t, sums) + panel * n * OB_POOLED_SUMS + plane * OB_PANEL_CHANNELS;
             const ob_gradient_w_job w = {.panel = panels + k * OB_PANEL_QUADS * OB_QUAD_BYTES,
-                                         .blocks = blocks,
                                          .quads = quads,
-                                         .block_bytes = OB_PANEL_QUADS * 64,
-                                         .n = n,
                                          .channels = OB_PANEL_CHANNELS,
                                          .out_step = OB_POOLED_SUMS,
-                                         .first = quad == 0,
-                                         .out = (unsigned char *)sums};
-            blocks_of(job, panel, plane, quad, quads, blocks);
-            job->inner.for_w(&w);
+                                         .first = quad == 0};
+            multiply_plane(job, panel, factor * OB_WINDOW_FACTORS + k, quad, w);
         }
     }
 }

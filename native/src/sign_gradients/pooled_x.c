@@ -93,9 +93,8 @@ static void strip_products(const strip *s) {
         const int64_t count = (to - from) * job->wide;
         for (int64_t picture = s->picture; picture < s->picture + s->pictures; picture++, rows += count) {
             const int64_t at = ((picture * job->tall + from) * job->wide) * p->place_bytes;
-            job->steps->plane(job->inner.work + p->pictures + at, OB_AT(job, unsigned char, lower) + at,
-                              OB_AT(job, unsigned char, right) + at, count * p->place_bytes, plane, 128,
-                              s->bytes + rows * p->place_bytes);
+            job->steps->plane(job->inner.work + p->pictures + at, OB_AT(job, unsigned char, which) + at,
+                              count * p->place_bytes, plane, 128, s->bytes + rows * p->place_bytes);
         }
         ob_gradient_x_job x = x_job(job, s->panel, plane);
         x.pictures = s->bytes, x.places = s->places, x.pixels = s->pixels, x.steps = s->ones;
