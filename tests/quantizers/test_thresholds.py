@@ -18,6 +18,14 @@ def test_thresholds_are_the_numbers_of_the_documented_hash():
     assert found.flatten().tolist() == expected
 
 
+def test_values_far_behind_the_first_have_thresholds_of_their_own_numbers():
+    x, seed = torch.zeros(3, 1 << 16), torch.tensor(5)
+    whole = torch.compile(random_thresholds, backend="aot_eager", fullgraph=True)(x, seed)
+    assert torch.equal(random_thresholds(x, seed), whole)
+    assert torch.equal(random_thresholds(x[:2, :40000], seed), whole.view(-1)[:80000].view(2, 40000))
+    assert random_thresholds(x[:0], seed).shape == (0, 1 << 16)
+
+
 def test_thresholds_are_uniform_between_minus_one_and_one():
     t = random_thresholds(torch.zeros(1 << 18), torch.tensor(7))
     assert -1 < float(t.min()) < -0.9999
