@@ -246,6 +246,16 @@ typedef struct ob_max_pool2d_call {
 OB_API ob_status ob_max_pool2d_output(const ob_max_pool2d_call *call, int64_t out[2]);
 OB_API ob_status ob_max_pool2d(const ob_max_pool2d_call *call);
 
+/* The largest of each 2 x 2 floats, none NaN, and the first place that has it, 2 * row + column; no side below 2. */
+typedef struct ob_pool_floats_call {
+    int64_t batch, height, width, c;
+    const float *x;       /* (batch, height, width, c) */
+    float *out;           /* (batch, height / 2, width / 2, c) */
+    unsigned char *which; /* shaped like out */
+    const ob_executor *executor;
+} ob_pool_floats_call;
+OB_API ob_status ob_pool_floats(const ob_pool_floats_call *call);
+
 /* ---- gradients -------------------------------------------------------------------------------------------------- */
 /* Both gradients of y = conv2d(pad(sign(x)), sign(w)) from the upstream gradient g of y, by sums of whole numbers. A
  * value of g stands for step * q, q from -127 to 127, with one step for all terms of a sum:
@@ -262,7 +272,8 @@ typedef struct ob_sign_gradients_call {
     int32_t kernel[2], stride[2], padding[4], dilation[2], pad_value;
     int32_t stochastic;
     uint32_t seed;
-    const float *upstream;            /* (batch, out_height, out_width, n) */
+    const float *upstream;            /* (batch, out_height, out_width, n); half as high and wide if `which` is given */
+    const unsigned char *which;       /* NULL, or a place like ob_pool_floats': the rest of each window is 0 */
     const void *x;                    /* (batch, height, width, ceil(c / 64)) words */
     const void *w;                    /* (n, kernel[0], kernel[1], ceil(c / 64)) words */
     const float *x_window, *w_window; /* the values, shaped like the gradients; NULL: every gradient passes */
@@ -277,7 +288,6 @@ OB_API size_t ob_sign_gradients_workspace(const ob_sign_gradients_call *call);
 OB_API ob_status ob_sign_gradients(const ob_sign_gradients_call *call);
 
 /* ---- networks: onebit_network.h -------------------------------------------------------------------------------- */
-
 /* ---- front doors ---------------------------------------------------------------------------------------------- */
 /* Registers the CPU kernels of the torch operators onebit::* through the C shim of the torch that is loaded in this
  * process; the schemas must be defined already. OB_ERROR_TORCH leaves nothing registered: use the ctypes fallback. */

@@ -55,6 +55,30 @@ static void pool(problem *p, int more, uint64_t *seed) {
     obvious(p);
 }
 
+/* A pooled problem whose next calls have the values of windows and their places. */
+typedef struct windows {
+    float *values;
+    unsigned char *which;
+} windows;
+
+static windows windows_of(problem *p, uint64_t *seed) {
+    pool(p, 0, seed);
+    const int64_t n = p->call.n, tall = p->out_height / 2, wide = p->out_width / 2, row = p->out_width * n;
+    const size_t count = (size_t)(p->call.batch * tall * wide * n);
+    const windows w = {malloc(count * 4 + 4), malloc(count + 1)};
+    for (size_t i = 0; i < count; i++) {
+        const int64_t j = (int64_t)i % n, x = (int64_t)i / n % wide, y = (int64_t)i / n / wide % tall;
+        const float *at = p->g + ((int64_t)i / n / wide / tall * p->out_height + 2 * y) * row + 2 * x * n + j;
+        const float four[4] = {at[0], at[n], at[row], at[row + n]};
+        w.which[i] = (unsigned char)(i % 4);
+        for (int place = 0; place < 4; place++)
+            if (four[place] != 0) w.which[i] = (unsigned char)place;
+        w.values[i] = four[w.which[i]];
+    }
+    p->call.upstream = w.values, p->call.which = w.which;
+    return w;
+}
+
 static void check_isas(problem *p, uint64_t seed) {
     ob_kernel_row row;
     for (int32_t i = 0; ob_kernel(i, &row) == OB_OK; i++) {
@@ -165,6 +189,23 @@ static void check_pooled(void) {
         p.call.stochastic = round % 8 == 7;
         pool(&p, round % 5 == 4, &seed);
         check_isas(&p, draw(&seed));
+        const windows w = windows_of(&p, &seed);
+        check_isas(&p, draw(&seed));
+        free(w.values), free(w.which);
+        problem_free(&p);
+    }
+}
+
+/* Places of windows in calls that do not go by windows: another kernel, stride or rounding, no whole window. */
+static void check_places(void) {
+    uint64_t seed = 65;
+    for (int round = 0; round < 16; round++) {
+        ob_sign_gradients_call c = same_size(2, 1 + round % 7, 2 + round % 5);
+        c.n = 5, c.kernel[round % 2] = 1 + round % 3, c.stride[round / 2 % 2] = 1 + round % 2;
+        problem p = problem_of(c, draw(&seed));
+        const windows w = windows_of(&p, &seed);
+        check_isas(&p, draw(&seed));
+        free(w.values), free(w.which);
         problem_free(&p);
     }
 }
@@ -251,6 +292,7 @@ int main(void) {
     check_lengths();
     check_looked_up();
     check_pooled();
+    check_places();
     check_numbers_that_are_none();
     check_numbers_that_are_none_pooled();
     check_arguments();

@@ -25,6 +25,20 @@ static int32_t ob_windows_any(const float *g, int64_t count) {
     return any;
 }
 
+static void ob_windows_largest(const ob_window_row *row, float *restrict values, unsigned char *restrict which) {
+    for (int64_t i = 0; i < row->windows; i++, values += row->n, which += row->place_bytes) {
+        const float *restrict a = row->g + 2 * i * row->n, *restrict b = a + row->n;
+        const float *restrict c = a + row->row_values, *restrict d = c + row->n;
+        for (int64_t j = 0; j < row->n; j++) {
+            const int32_t upper_right = b[j] > a[j], lower_right = d[j] > c[j];
+            const float upper = upper_right ? b[j] : a[j], lower = lower_right ? d[j] : c[j];
+            const int32_t below = lower > upper;
+            values[j] = below ? lower : upper;
+            which[j] = (unsigned char)(2 * below + (below ? lower_right : upper_right));
+        }
+    }
+}
+
 /* What a factor does to a value at the first or the second place of an axis (`second`: 0 or 255). */
 typedef struct ob_factor {
     unsigned char flip, always, turn; /* kept where (second ^ flip) | always; sign changed where ~second & turn */
@@ -166,6 +180,7 @@ static void ob_windows_finish_w(const ob_window_taps *job) {
 
 static const ob_window_steps ob_steps_of_windows = {.take = ob_windows_take,
                                                     .any = ob_windows_any,
+                                                    .largest = ob_windows_largest,
                                                     .plane = ob_windows_plane,
                                                     .weights = ob_windows_weights,
                                                     .inputs = ob_windows_inputs,

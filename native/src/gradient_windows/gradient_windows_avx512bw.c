@@ -46,6 +46,26 @@ static int32_t take(const ob_window_row *row, float *values, unsigned char *whic
     return 0;
 }
 
+static void largest(const ob_window_row *row, float *values, unsigned char *which) {
+    for (int64_t i = 0; i < row->windows; i++, values += row->n, which += row->place_bytes) {
+        const float *const upper = row->g + 2 * i * row->n, *const lower = upper + row->row_values;
+        for (int64_t j = 0; j < row->n; j += 16) {
+            const __mmask16 live = first_lanes(row->n - j);
+            const __m512 a = _mm512_maskz_loadu_ps(live, upper + j),
+                         b = _mm512_maskz_loadu_ps(live, upper + row->n + j);
+            const __m512 c = _mm512_maskz_loadu_ps(live, lower + j),
+                         d = _mm512_maskz_loadu_ps(live, lower + row->n + j);
+            const __mmask16 of_b = _mm512_cmp_ps_mask(b, a, _CMP_GT_OQ), of_d = _mm512_cmp_ps_mask(d, c, _CMP_GT_OQ);
+            const __m512 above = _mm512_mask_mov_ps(a, of_b, b), under = _mm512_mask_mov_ps(c, of_d, d);
+            const __mmask16 below = _mm512_cmp_ps_mask(under, above, _CMP_GT_OQ);
+            const __mmask16 right = (__mmask16)((below & of_d) | (~below & of_b));
+            const __m128i place = _mm_or_si128(_mm_maskz_set1_epi8(below, 2), _mm_maskz_set1_epi8(right, 1));
+            _mm512_mask_storeu_ps(values + j, live, _mm512_mask_mov_ps(above, below, under));
+            _mm_mask_storeu_epi8(which + j, live, place);
+        }
+    }
+}
+
 static void plane(const unsigned char *q, const unsigned char *which, int64_t count, int64_t plane, int32_t zero,
                   unsigned char *out) {
     unsigned char keep[4], turn[4];
@@ -144,6 +164,7 @@ static void finish_w(const ob_window_taps *job) {
 const ob_window_steps *ob_gradient_windows_avx512bw(void) {
     static const ob_window_steps steps = {.take = take,
                                           .any = ob_windows_any,
+                                          .largest = largest,
                                           .plane = plane,
                                           .weights = ob_windows_weights,
                                           .inputs = ob_windows_inputs,

@@ -93,6 +93,8 @@ typedef struct ob_window_steps {
      * several values. */
     int32_t (*take)(const ob_window_row *row, float *values, unsigned char *which);
     int32_t (*any)(const float *g, int64_t count);
+    /* The largest value of each window of a row and its place. */
+    void (*largest)(const ob_window_row *row, float *values, unsigned char *which);
     /* A plane of bytes q, in which `zero` (0 or 128) stands for 0. */
     void (*plane)(const unsigned char *q, const unsigned char *which, int64_t count, int64_t plane, int32_t zero,
                   unsigned char *out);

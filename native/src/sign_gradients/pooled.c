@@ -13,9 +13,22 @@
 #include "../threads.h"
 
 /* ---- the values of windows ---- */
+/* Places that the call has. */
+static void copy_places(const ob_pooled_job *job, int64_t picture) {
+    const int64_t n = job->call->n, step = job->inner.plan.place_bytes, windows = job->tall * job->wide;
+    const unsigned char *from = job->call->which + picture * windows * n;
+    unsigned char *to = OB_AT(job, unsigned char, which) + picture * windows * step;
+    for (int64_t window = 0; window < windows; window++, from += n, to += step)
+        for (int64_t j = 0; j < n; j++) to[j] = from[j] & 3;
+}
+
 static void take_task(void *data, int64_t picture) {
     ob_pooled_job *job = data;
     const ob_sign_gradients_call *call = job->call;
+    if (call->which) {
+        copy_places(job, picture);
+        return;
+    }
     const int64_t n = call->n, row = call->width * n, step = job->inner.plan.place_bytes;
     const float *g = call->upstream + picture * call->height * row;
     int64_t window = picture * job->tall * job->wide;
@@ -60,7 +73,7 @@ static void start(ob_pooled_job *job, const ob_gradients_job *outer) {
     const ob_sign_gradients_call *inner_call = &job->inner_call;
     const ob_gradient_plan plan = job->inner.plan;
     job->inner = *outer, job->inner.call = inner_call, job->inner.plan = plan;
-    job->inner_call.upstream = OB_AT(job, const float, values);
+    job->inner_call.upstream = job->call->which ? job->call->upstream : OB_AT(job, const float, values);
     job->w_units = job->call->w_gradient ? plan.panels * OB_WINDOW_FACTORS : 0;
     job->units = job->w_units + (job->call->x_gradient ? plan.panels * job->strips : 0);
 }

@@ -16,7 +16,7 @@ typedef struct ob_pooled_job {
     int64_t tall, wide;         /* windows of a picture */
     int64_t out_tall, out_wide; /* and of x's gradient, where the last may be half outside */
     int64_t windows, strip_pictures, strip_rows, strips_down, strips, slot_rows, slots;
-    size_t values;           /* (windows, n) float */
+    size_t values;           /* (windows, n) float, unless the call has them */
     size_t which;            /* (windows, place_bytes): where the value stands, 2 * row + column */
     size_t which_of_w;       /* again as [blocks][quads][16][4] */
     size_t planes, base_x;   /* [panels][16] panels of w, and what zeros sum to with them */
@@ -43,6 +43,10 @@ void ob_pooled_x(const ob_pooled_job *job, int64_t unit, unsigned char *slot);
 void ob_pooled_places(const ob_pooled_job *job, int64_t block);
 void ob_pooled_w(const ob_pooled_job *job, int64_t unit, unsigned char *slot);
 void ob_pooled_taps(const ob_pooled_job *job, int64_t panel, int64_t block);
+
+/* unpooled.c: bytes of the gradient of all places, and that gradient, of a call whose gradient knows its places. */
+size_t ob_unpooled_bytes(const ob_sign_gradients_call *call, const ob_gradient_plan *plan);
+void ob_unpool(const ob_sign_gradients_call *call, const ob_gradient_plan *plan, float *out);
 
 /* Whether gradients of such sizes may go this way, and the workspace they take. */
 int ob_pooled_plan(const ob_sign_gradients_call *call, ob_pooled_job *job);

@@ -39,7 +39,7 @@ static void lay_out(ob_pooled_job *job) {
     const int64_t for_x = job->call->x_gradient != NULL, for_w = job->call->w_gradient != NULL;
     size_t *total = &job->total;
     *total = p->total;
-    job->values = ob_reserve(total, job->windows * job->call->n, 4, 1);
+    job->values = ob_reserve(total, job->call->which ? 0 : job->windows * job->call->n, 4, 1);
     job->which = ob_reserve(total, job->windows, p->place_bytes, 1);
     job->which_of_w = ob_reserve(total, for_w * p->blocks * p->quads, 4 * OB_BLOCK_CHANNELS, 1);
     job->planes = ob_reserve(total, for_x * p->panels * OB_WINDOW_PLANES * p->n_quads, OB_QUAD_BYTES, 1);

@@ -15,6 +15,7 @@
 #include "../dispatch.h"
 #include "../parts.h"
 #include "../threads.h"
+#include "../workspace.h"
 #include "lookup.h"
 #include "pooled.h"
 
@@ -177,12 +178,24 @@ static const ob_lookup_steps *lookups(ob_choice *choice) {
     return steps->quick ? steps : NULL;
 }
 
+static ob_sign_gradients_call without_places(const ob_sign_gradients_call *call, const float *upstream) {
+    ob_sign_gradients_call all = *call;
+    all.which = NULL, all.upstream = upstream;
+    return all;
+}
+
 size_t ob_sign_gradients_workspace(const ob_sign_gradients_call *call) {
     ob_gradient_plan plan;
     ob_pooled_job pooled;
     ob_lookup_job lookup;
     ob_choice choice;
     if (ob_gradient_plan_make(call, &plan)) return 0;
+    if (call->which) {
+        if (ob_pooled_plan(call, &pooled)) return pooled.total;
+        const ob_sign_gradients_call all = without_places(call, NULL);
+        const size_t bytes = ob_sign_gradients_workspace(&all), more = ob_unpooled_bytes(call, &plan) + OB_ALIGNMENT;
+        return bytes && bytes <= SIZE_MAX - more ? bytes + more : 0;
+    }
     size_t most = plan.total;
     if (ob_pooled_plan(call, &pooled) && pooled.total > most) most = pooled.total;
     if (lookups(&choice) && ob_lookup_plan(call, &lookup) && lookup.total > most) most = lookup.total;
@@ -201,6 +214,22 @@ static int look_up(const ob_sign_gradients_call *call, const ob_gradients_job *o
     return 1;
 }
 
+/* A gradient that knows its places: by pooled.c, or written out in front of the workspace of a call that does not. */
+static ob_status with_places(const ob_sign_gradients_call *call, const ob_gradients_job *outer) {
+    ob_pooled_job pooled;
+    if (!call->workspace || call->workspace_bytes < ob_sign_gradients_workspace(call)) return OB_ERROR_WORKSPACE;
+    if (ob_pooled_plan(call, &pooled)) {
+        ob_pooled_gradients(&pooled, outer);
+        return OB_OK;
+    }
+    float *const upstream = (float *)(void *)outer->work;
+    const size_t bytes = ob_unpooled_bytes(call, &outer->plan) + OB_ALIGNMENT;
+    ob_sign_gradients_call all = without_places(call, upstream);
+    all.workspace = (unsigned char *)call->workspace + bytes, all.workspace_bytes -= bytes;
+    ob_unpool(call, &outer->plan, upstream);
+    return ob_sign_gradients(&all);
+}
+
 ob_status ob_sign_gradients(const ob_sign_gradients_call *call) {
     ob_gradients_job s = {.call = call};
     ob_status status = ob_gradient_plan_make(call, &s.plan);
@@ -210,8 +239,9 @@ ob_status ob_sign_gradients(const ob_sign_gradients_call *call) {
         return OB_OK;
     }
     if (!call->upstream || (call->w_gradient && !call->x) || (call->x_gradient && !call->w)) return OB_ERROR_NULL;
-    if (!call->workspace || call->workspace_bytes < s.plan.total) return OB_ERROR_WORKSPACE;
     s.work = (unsigned char *)call->workspace + (64 - (uintptr_t)call->workspace % 64) % 64;
+    if (call->which) return with_places(call, &s);
+    if (!call->workspace || call->workspace_bytes < s.plan.total) return OB_ERROR_WORKSPACE;
     ob_pooled_job pooled;
     if (ob_pooled_plan(call, &pooled) && call->workspace_bytes >= pooled.total && ob_pooled_gradients(&pooled, &s))
         return OB_OK;

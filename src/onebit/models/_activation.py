@@ -11,6 +11,7 @@ from torch import nn
 from onebit import quantizers
 from onebit._errors import OptionError
 from onebit._registry import unknown_name
+from onebit.nn import Sequential
 from onebit.quantizers import Quantizer
 
 FLOAT: dict[str, Callable[[], nn.Module]] = {"relu": nn.ReLU, "hardtanh": nn.Hardtanh}
@@ -40,10 +41,10 @@ class Activation:
         return FLOAT[self.name]() if self.name in FLOAT else None
 
 
-def end_block(block: OrderedDict[str, nn.Module], norm: nn.Module, active: Activation | None) -> nn.Sequential:
+def end_block(block: OrderedDict[str, nn.Module], norm: nn.Module, active: Activation | None) -> Sequential:
     """The block with its batch norm behind it, and the activation if that is one of floats."""
     block["norm"] = norm
     module = active.module() if active else None
     if module is not None:
         block["activation"] = module
-    return nn.Sequential(block)
+    return Sequential(block)

@@ -9,6 +9,7 @@ from typing import Protocol
 from torch import nn
 
 from onebit.models._activation import Activation, end_block
+from onebit.models._flatten import Flatten
 from onebit.nn import BinaryLinear
 
 
@@ -32,7 +33,7 @@ def add_dense_layers(
     inputs: numbers of a flattened map. Every linear layer takes the sign of its input; a float activation stands
     behind each batch norm but the last instead.
     """
-    model.add_module("flatten", nn.Flatten())
+    model.add_module("flatten", Flatten())
     for depth, width in enumerate((*hidden, classes), start=1):
         last = depth > len(hidden)
         linear = BinaryLinear(inputs, width, input_quantizer=active.quantizer(), weight_quantizer=weights)

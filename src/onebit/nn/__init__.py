@@ -12,6 +12,7 @@ from onebit.nn._latent import binary_layers as binary_layers
 from onebit.nn._latent import latent_weights as latent_weights
 from onebit.nn._linear import BinaryLinear as BinaryLinear
 from onebit.nn._pixels import Pixels as Pixels
+from onebit.nn._sequential import Sequential as Sequential
 from onebit.nn._shift_batch_norm import ShiftBatchNorm1d as ShiftBatchNorm1d
 from onebit.nn._shift_batch_norm import ShiftBatchNorm2d as ShiftBatchNorm2d
 from onebit.nn._squared_hinge import SquaredHinge as SquaredHinge

@@ -46,6 +46,20 @@ class BinaryConv2d(BinaryConv, nn.Conv2d):
         self.pad_value = pad_value
         self._set_quantizers(input_quantizer, weight_quantizer)
 
+    def pools(self, x: Tensor) -> bool:
+        """Whether `pooled` may stand for this layer and a max pool of 2 x 2: on bits, with gradients in int8."""
+        int8 = self.bits_backward is torch.int8 and self.bias is None
+        return int8 and x.ndim == 4 and self._multiplies_bits(x)
+
+    def pooled(self, x: Tensor) -> Tensor:
+        """max_pool2d(self(x), 2) by one operator."""
+        self._check(x)
+        left, right, top, bottom = self._sides()
+        xb, wb, *how, _ = self._sign_operands(x)
+        geometry = (self.stride, [top, bottom, left, right], self.dilation, self.pad_value)
+        y: Tensor = torch.ops.onebit.sign_conv2d_pooled(xb, wb, *geometry, *how)[0]
+        return y
+
     def _bits(self, x: Tensor) -> Tensor:
         left, right, top, bottom = self._sides()
         xb, wb, *how = self._sign_operands(x)

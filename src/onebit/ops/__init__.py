@@ -48,6 +48,7 @@ from onebit.ops._front_door import FrontDoor as FrontDoor
 from onebit.ops._front_door import open_door as _open_door
 from onebit.ops._max_pool2d import max_pool2d as max_pool2d
 from onebit.ops._pack import pack as pack
+from onebit.ops._pool_floats import pool_floats as pool_floats
 from onebit.ops._sign_gradients import sign_gradients as sign_gradients
 from onebit.ops._stochastic_pack import stochastic_pack as stochastic_pack
 from onebit.ops._unpack import unpack as unpack

@@ -141,6 +141,21 @@ class PoolCall(ctypes.Structure):
     ]
 
 
+class PoolFloatsCall(ctypes.Structure):
+    """ob_pool_floats_call: the largest of each window of 2 x 2, and its place."""
+
+    _fields_ = [
+        ("batch", c_int64),
+        ("height", c_int64),
+        ("width", c_int64),
+        ("c", c_int64),
+        ("x", c_void_p),
+        ("out", c_void_p),
+        ("which", c_void_p),
+        ("executor", c_void_p),
+    ]
+
+
 class GradientsCall(ctypes.Structure):
     """ob_sign_gradients_call: sizes and operands of one backward pass."""
 
@@ -158,6 +173,7 @@ class GradientsCall(ctypes.Structure):
         ("stochastic", c_int32),
         ("seed", c_uint32),
         ("upstream", c_void_p),
+        ("which", c_void_p),
         ("x", c_void_p),
         ("w", c_void_p),
         ("x_window", c_void_p),
@@ -207,6 +223,7 @@ _FUNCTIONS = {
     "ob_conv2d_s8": (c_int32, [POINTER(ConvCall)]),
     "ob_max_pool2d_output": (c_int32, [POINTER(PoolCall), POINTER(c_int64)]),
     "ob_max_pool2d": (c_int32, [POINTER(PoolCall)]),
+    "ob_pool_floats": (c_int32, [POINTER(PoolFloatsCall)]),
     "ob_sign_gradients_workspace": (c_size_t, [POINTER(GradientsCall)]),
     "ob_sign_gradients": (c_int32, [POINTER(GradientsCall)]),
     "ob_network_create": (c_int32, [c_void_p, POINTER(c_int64), POINTER(c_int32)]),

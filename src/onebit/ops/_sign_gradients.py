@@ -36,6 +36,7 @@ def sign_gradients(
     windows: Sequence[bool],
     wanted: Sequence[bool],
     seed: int,
+    which: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """The gradients of y = conv2d(pad(sign(x)), sign(w)), the upstream gradient rounded to whole numbers of steps.
 
@@ -48,14 +49,18 @@ def sign_gradients(
     wanted: for x and w, whether the gradient is computed; the other has no elements.
     seed: -1 rounds to the nearest; 0 to 2^32 - 1 at random, up with the probability of the fraction, so that the mean
         over seeds is g: q = min(floor(g * (127 / max) + u), 127), u in [0, 1) a hash of seed and place.
+    which: as `pool_floats` returns it: upstream, of its shape, is the gradient behind a max pool of 2 x 2, and each
+        value stands at that place of its window, whose other places are 0.
     A gradient that reaches an infinite or NaN maximum is infinite or NaN. Returns the gradients of x and w. Raises
     DtypeError, ShapeError, OptionError, and NativeError for kh * kw * n or N * H' * W' above 2^23.
     """
-    _check(upstream, x, w, x_words, w_words, Window.of("sign_gradients", w.shape[1:3], stride, padding, dilation))
+    window = Window.of("sign_gradients", w.shape[1:3], stride, padding, dilation)
+    _check(upstream, x, w, x_words, w_words, which, window)
     if not NEAREST <= seed < 2**32:
         raise OptionError(f"sign_gradients: seed is {seed}; expected -1 (nearest) or 0 to 2**32 - 1.")
     upstream, x, w = (operand(values, 4) for values in (upstream, x, w))
     x_words, w_words = operand(x_words, 8), operand(w_words, 8)
+    which = None if which is None else operand(which, 1)
     pairs = list(zip((x, w), windows, wanted, strict=True))
     gradients = [values.new_empty(values.shape if want else 0) for values, _, want in pairs]
     pointers = [gradient.data_ptr() if want else None for gradient, want in zip(gradients, wanted, strict=True)]
@@ -64,7 +69,8 @@ def sign_gradients(
     call = GradientsCall(
         batch=batch, height=height, width=width, c=c, n=n, kernel=Pair(rows, columns), stride=Pair(*stride),
         padding=Sides(*padding), dilation=Pair(*dilation), pad_value=pad_value, stochastic=seed != NEAREST,
-        seed=max(seed, 0), upstream=upstream.data_ptr(), x=x_words.data_ptr(), w=w_words.data_ptr(),
+        seed=max(seed, 0), upstream=upstream.data_ptr(),
+        which=None if which is None else which.data_ptr(), x=x_words.data_ptr(), w=w_words.data_ptr(),
         x_window=values_in[0], w_window=values_in[1], x_gradient=pointers[0], w_gradient=pointers[1],
     )  # fmt: skip
     follow_torch_threads()
@@ -75,7 +81,9 @@ def sign_gradients(
     return gradients[0], gradients[1]
 
 
-def _check(upstream: Tensor, x: Tensor, w: Tensor, x_words: Tensor, w_words: Tensor, window: Window) -> None:
+def _check(
+    upstream: Tensor, x: Tensor, w: Tensor, x_words: Tensor, w_words: Tensor, which: Tensor | None, window: Window
+) -> None:
     """DtypeError and ShapeError, so that C reads inside of every tensor."""
     for name, values in (("upstream", upstream), ("x", x), ("w", w)):
         check_dtype("sign_gradients", name, values, torch.float32)
@@ -84,13 +92,18 @@ def _check(upstream: Tensor, x: Tensor, w: Tensor, x_words: Tensor, w_words: Ten
     if x.shape[3] != w.shape[3]:
         raise ShapeError(f"sign_gradients: x has {x.shape[3]} channels and w {w.shape[3]}; expected as many.")
     places = window.output("sign_gradients", x.shape[1], x.shape[2])
+    if which is not None:
+        places = (places[0] // 2, places[1] // 2)
+        check_dtype("sign_gradients", "which", which, torch.uint8)
     expected = {
         "upstream": (upstream, (x.shape[0], *places, w.shape[0])),
         "x_words": (x_words, (*x.shape[:3], words_for(x.shape[3]))),
         "w_words": (w_words, (*w.shape[:3], words_for(w.shape[3]))),
     }
+    if which is not None:
+        expected["which"] = (which, expected["upstream"][1])
     for name, (tensor, shape) in expected.items():
-        if name != "upstream":
+        if name.endswith("_words"):
             check_dtype("sign_gradients", name, tensor, torch.int64, "Pack signs with onebit.ops.pack.")
         if tuple(tensor.shape) != shape:
             raise ShapeError(f"sign_gradients: {name} has shape {tuple(tensor.shape)}; expected {shape}.")
@@ -98,5 +111,5 @@ def _check(upstream: Tensor, x: Tensor, w: Tensor, x_words: Tensor, w_words: Ten
 
 @sign_gradients.register_fake
 def _(upstream: Tensor, x: Tensor, w: Tensor, *rest: Any) -> tuple[Tensor, Tensor]:  # noqa: ARG001
-    for_x, for_w = rest[-2]
+    for_x, for_w = rest[6]
     return x.new_empty(x.shape if for_x else 0), w.new_empty(w.shape if for_w else 0)
