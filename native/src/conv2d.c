@@ -1,10 +1,10 @@
 /* conv2d.c: ob_conv2d, ob_conv2d_u8 and _s8: checks, the tables and the padded picture, then the output is shared out.
  *
- * A convolution is a dense product whose rows are windows. Where padding counts as 0, most kernels of x86 read the
- * picture as it is and leave padded taps out. For the others it is copied once with zeros around it (never unfolded: a
- * window is a few runs of neighbouring words), so that a kernel addresses every window alike. A zero bit there counts
- * as +1, a zero byte as nothing; what it should have counted depends only on which taps are outside. That makes few
- * classes of pixels (nine for 3x3, padding 1), and for each class and channel one number, the base, puts it right:
+ * A convolution is a dense product whose rows are windows. Most kernels read the picture as it is, and leave padded
+ * taps out or read a row of words in their place. For the others it is copied once with zeros around it (never
+ * unfolded: a window is a few runs of neighbouring words), so that a kernel addresses every window alike. A zero bit
+ * there counts as +1, a zero byte as nothing. What padding counts as depends only on which taps are outside. That makes
+ * few classes of pixels (nine for 3x3, padding 1), and for each class and channel one number, the base, puts it right:
  * exact for every pad value and every output kind, and it also carries the offset of the bytes. */
 #include "conv2d.h"
 
@@ -15,6 +15,7 @@
 enum {
     TASK_MACS_BITS = 1 << 22, /* as in dense.c */
     TASK_MACS_U8 = 1 << 19,
+    BASES_ROWS = 128, /* times taps / words of a tap: rows of the output for which bases pay, measured on Zen 5 */
 };
 
 void ob_conv2d_part_task(void *ready, int64_t index) {
@@ -34,14 +35,19 @@ static int64_t step_of(int64_t step, int64_t places, int64_t bytes) {
     return places > 1 ? step * bytes : 0;
 }
 
-/* Does the kernel know ob_conv2d_job.leaves_out? */
-static int can_leave_out(ob_any_kernel *kernel, const ob_conv2d_plan *p) {
+/* How the kernel takes padding. A copied picture needs no bases where padding counts as +1: then bases, which cost
+ * about as much as a row of the output, pay for many rows, or where a network computes them once. */
+static ob_padding padding_of(ob_any_kernel *kernel, const ob_conv2d_plan *p, int64_t rows, ob_grain grain) {
+    const int copies = p->padded && !p->outside && grain == OB_GRAIN_CALL && rows < BASES_ROWS * p->taps / p->slots;
+    const ob_padding by_class = copies ? OB_PADDING_COPIED : OB_PADDING_BASES;
 #if defined(__x86_64__)
     if (kernel == (ob_any_kernel *)ob_conv2d_avx2 || kernel == (ob_any_kernel *)ob_conv2d_avx512bw)
-        return p->taps * p->slots <= OB_PAIR_LONGEST;
-    return kernel == (ob_any_kernel *)ob_conv2d_avx512vpopcnt;
+        return p->taps * p->slots <= OB_PAIR_LONGEST ? OB_PADDING_WORDS : OB_PADDING_COPIED;
+    return kernel == (ob_any_kernel *)ob_conv2d_avx512vpopcnt ? by_class : OB_PADDING_COPIED;
+#elif defined(__aarch64__)
+    return kernel == (ob_any_kernel *)ob_conv2d_neon ? by_class : OB_PADDING_COPIED;
 #else
-    return (void)kernel, (void)p, 0;
+    return (void)kernel, (void)by_class, OB_PADDING_COPIED;
 #endif
 }
 
@@ -78,6 +84,7 @@ static ob_conv2d_job job_of(const ob_conv2d_call *call, const ob_conv2d_plan *p)
         .factor = p->u8 ? call->multiplier : -2,
         .bytes_factor = p->unit == call->multiplier ? 1 : call->multiplier,
         .leaves_out = p->leaves_out,
+        .based = p->based,
     };
 }
 
@@ -99,7 +106,7 @@ static ob_status make_ready(const ob_conv2d_call *call, int u8, ob_grain grain, 
     r->op = u8 ? OB_OP_conv2d_u8 : OB_OP_conv2d;
     if ((status = ob_resolve(r->op, &shape, threads, &r->choice))) return status;
     if ((status = ob_resolve_inner(OB_OP_dense, &counting, &dense)) || call->batch == 0) return status;
-    if (can_leave_out(r->choice.kernel, plan)) ob_conv2d_plan_leave_out(call, plan);
+    ob_conv2d_plan_leave_out(call, padding_of(r->choice.kernel, plan, shape.m, grain), plan);
     r->prepared.dense = (ob_dense_kernel *)dense.kernel;
     r->prepared.batch = call->batch;
     r->prepared.job = job_of(call, plan);
@@ -138,6 +145,7 @@ void ob_conv2d_bind_workspace(ob_conv2d_ready *r, unsigned char *tables, unsigne
     job->steps = (const int64_t *)(const void *)(tables + p->places);
     job->bytes = tables + p->bytes;
     job->base = (const int32_t *)(const void *)(tables + p->base);
+    job->outside = p->worded ? tables + p->outside_words : NULL;
     job->class_y = (const int32_t *)(const void *)(tables + p->class_y);
     job->class_x = (const int32_t *)(const void *)(tables + p->class_x);
     job->inside_y = (const ob_class *)(const void *)(tables + p->inside_y);

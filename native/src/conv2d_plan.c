@@ -51,17 +51,50 @@ static void lay_out(const ob_conv2d_call *call, ob_conv2d_plan *p) {
     }
     p->picture_bytes = all;
     p->base_step = ob_round_up(call->n, 64);
-    p->base = ob_reserve(&p->total, p->leaves_out ? 0 : p->y.classes * p->x.classes, p->base_step, 4);
+    p->base = ob_reserve(&p->total, p->leaves_out && !p->based ? 0 : p->y.classes * p->x.classes, p->base_step, 4);
     p->class_y = ob_reserve(&p->total, p->y.out, 1, 4);
     p->class_x = ob_reserve(&p->total, p->x.out, 1, 4);
     p->inside_y = ob_reserve(&p->total, p->y.classes, 1, sizeof(ob_class));
     p->inside_x = ob_reserve(&p->total, p->x.classes, 1, sizeof(ob_class));
     p->sums = ob_reserve(&p->total, p->counted ? lines * 8 : 0, p->taps, 4);
     p->zeros = ob_reserve(&p->total, p->counted ? p->slots : 0, 1, 8);
+    p->outside_words = ob_reserve(&p->total, p->worded ? p->slots : 0, 1, 8);
     p->places = ob_reserve(&p->total, p->plain && !p->leaves_out ? p->steps : 0, 1, 8);
     p->bytes = ob_reserve(&p->total, p->u8 && p->plain ? ob_parts(call->n, 16) : 0, p->steps, 64);
     p->picture = ob_reserve(&p->total, p->padded ? all + READ_PAST : 0, 1, 1);
     ob_reserve_slack(&p->total);
+}
+
+/* Places of one class have the same taps inside the picture: all those of windows that are inside, and at most each of
+ * the others is one of its own. */
+static void count_axis(ob_axis *a) {
+    const int64_t crossing = ob_parts(a->before, a->stride) + ob_parts(a->after, a->stride);
+    a->classes = ob_least(ob_least(a->out, 2 * a->kernel + 1), crossing + 1);
+}
+
+static void count_classes(ob_conv2d_plan *p) {
+    count_axis(&p->y), count_axis(&p->x);
+}
+
+void ob_conv2d_plan_leave_out(const ob_conv2d_call *call, ob_padding how, ob_conv2d_plan *p) {
+    const int counts = p->padded && call->pad_value;
+    if (!p->plain || p->u8 || how == OB_PADDING_COPIED) return;
+    p->leaves_out = 1;
+    p->based = counts && how == OB_PADDING_BASES;
+    p->worded = counts && how == OB_PADDING_WORDS;
+    if (p->padded) count_classes(p);
+    p->outside = (uint32_t)call->pad_value;
+    p->padded = 0;
+    p->counted = p->based;
+    p->total = 0;
+    lay_out(call, p);
+}
+
+/* Bytes of workspace if the kernel takes padding so. */
+static size_t total_of(const ob_conv2d_call *call, ob_padding how, const ob_conv2d_plan *p) {
+    ob_conv2d_plan other = *p;
+    ob_conv2d_plan_leave_out(call, how, &other);
+    return other.total;
 }
 
 ob_status ob_conv2d_plan_make(const ob_conv2d_call *call, int u8, ob_conv2d_plan *p) {
@@ -88,24 +121,14 @@ ob_status ob_conv2d_plan_make(const ob_conv2d_call *call, int u8, ob_conv2d_plan
     const int any_padding = p->y.before || p->y.after || p->x.before || p->x.after;
     p->padded = u8 || any_padding;
     p->counted = p->all || (p->outside && any_padding);
-    if (p->outside && any_padding) {
-        p->y.classes = ob_least(p->y.out, 2 * p->y.kernel + 1);
-        p->x.classes = ob_least(p->x.out, 2 * p->x.kernel + 1);
-    }
+    if (p->outside && any_padding) count_classes(p);
     int64_t m, pixels; /* the output's bytes must fit as well */
     if (call->batch < 0 || __builtin_mul_overflow(p->y.out, p->x.out, &pixels) ||
         __builtin_mul_overflow(pixels, call->batch, &m) || m > INT64_MAX / 64 / call->n)
         return OB_ERROR_SIZE;
     lay_out(call, p);
-    p->asked = p->total;
-    return p->total == SIZE_MAX ? OB_ERROR_SIZE : OB_OK;
-}
-
-void ob_conv2d_plan_leave_out(const ob_conv2d_call *call, ob_conv2d_plan *p) {
-    const int all_inside = !p->padded;
-    if (!p->plain || p->u8 || (call->pad_value && !all_inside)) return;
-    p->leaves_out = 1;
-    p->padded = p->counted = 0;
-    p->total = 0;
-    lay_out(call, p);
+    const size_t bases = total_of(call, OB_PADDING_BASES, p), words = total_of(call, OB_PADDING_WORDS, p);
+    p->asked = p->total > bases ? p->total : bases;
+    if (p->asked < words) p->asked = words;
+    return p->asked == SIZE_MAX ? OB_ERROR_SIZE : OB_OK;
 }

@@ -45,7 +45,7 @@ static void fill_base(const ob_preparation *s, int64_t channel) {
     const ob_class *in_y = s->job.inside_y, *in_x = s->job.inside_x;
     uint32_t *base = (uint32_t *)(void *)(s->work + p->base) + channel;
     if (p->counted) add_up(sums, p->y.kernel, p->x.kernel);
-    const uint32_t nothing = p->nothing, outside = p->outside, of_all = p->all + outside;
+    const uint32_t outside = p->outside, of_all = p->all + outside;
     const uint32_t *all = p->counted ? sums[p->taps - 1] : zeros;
     for (int64_t a = 0; a < p->y.classes; a++)
         for (int64_t b = 0; b < p->x.classes; b++, base += p->base_step) {
@@ -54,6 +54,9 @@ static void fill_base(const ob_preparation *s, int64_t channel) {
                 const int64_t y = in_y[a].taps[i / 2], x = in_x[b].taps[i % 2];
                 corner[i] = p->counted && y && x ? sums[(y - 1) * p->x.kernel + x - 1] : zeros;
             }
+            const uint32_t down = (uint32_t)(in_y[a].taps[1] - in_y[a].taps[0]);
+            const uint32_t across = (uint32_t)(in_x[b].taps[1] - in_x[b].taps[0]);
+            const uint32_t nothing = p->leaves_out ? down * across * (uint32_t)s->job.group_c : p->nothing;
             uint32_t now[8]; /* of its own: a compiler that must think that base is a sum takes one at a time */
             for (int c = 0; c < 8; c++) {
                 const uint32_t inside = corner[3][c] - corner[2][c] - corner[1][c] + corner[0][c];
@@ -175,11 +178,20 @@ static void prepare_task(void *data, int64_t index) {
 }
 
 void ob_conv2d_share_out(ob_preparation *s, ob_grain grain) {
-    s->table_tasks = s->plan.leaves_out ? 0 : ob_parts(s->job.dense.n, 64);
+    s->table_tasks = s->plan.leaves_out && !s->plan.based ? 0 : ob_parts(s->job.dense.n, 64);
     s->copy_tasks = 0;
     if (!s->plan.padded) return;
     s->copy_rows = ob_most(COPY_BYTES / grain / (s->plan.picture_bytes / all_rows(s)), 1);
     s->copy_tasks = ob_parts(all_rows(s), s->copy_rows);
+}
+
+/* What stands in place of a tap outside of the picture: +1 or -1 in every channel. */
+static void write_outside(const ob_preparation *s) {
+    unsigned char *const to = s->work + s->plan.outside_words;
+    const int64_t tail = s->job.group_c % 64;
+    const uint64_t last = ((uint64_t)1 << tail) - 1;
+    memset(to, (int32_t)s->plan.outside < 0 ? 0xff : 0, (size_t)s->plan.slots * 8);
+    if (tail && (int32_t)s->plan.outside < 0) memcpy(to + 8 * (s->plan.slots - 1), &last, sizeof last);
 }
 
 void ob_conv2d_small_tables(ob_preparation *s) {
@@ -188,9 +200,9 @@ void ob_conv2d_small_tables(ob_preparation *s) {
     p->x.classes = find_classes(&p->x, 1, (void *)(s->work + p->class_x), inside_x);
     p->y.classes = find_classes(&p->y, (int32_t)p->x.classes, (void *)(s->work + p->class_y), inside_y);
     s->job.classes_y = p->y.classes, s->job.classes_x = p->x.classes;
-    if (p->leaves_out) return;
-    if (p->plain) place_steps(s);
+    if (p->plain && !p->leaves_out) place_steps(s);
     if (p->counted) memset(s->work + p->zeros, 0, (size_t)p->slots * 8);
+    if (p->worded) write_outside(s);
 }
 
 void ob_conv2d_prepare(ob_preparation *s, const ob_executor *executor) {

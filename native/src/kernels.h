@@ -68,9 +68,12 @@ typedef struct ob_conv2d_job {
     const int32_t *class_y, *class_x; /* class_y is multiplied by the number of horizontal classes */
     int64_t base_step;
     int32_t factor;
-    /* leaves_out: dense.x is the first window's place in a picture without padding, and the kernel's sum is over the
-     * taps inside the picture alone, to be taken from their channels; there are no bases. */
-    int leaves_out;
+    /* leaves_out: dense.x is the first window's place in a picture without padding. The taps inside the picture are
+     * classes_y x classes_x classes. What padding counts as is in one of these, or else nothing:
+     *   based     bases: y = base - 2 * popcount over the taps inside
+     *   outside   a row of `slots` words that stand in place of every tap outside */
+    int leaves_out, based;
+    const unsigned char *outside;
     int64_t classes_y, classes_x;
     const ob_class *inside_y, *inside_x;
 } ob_conv2d_job;

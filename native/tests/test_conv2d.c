@@ -184,8 +184,8 @@ static void check_large(int u8) {
                         .groups = 1,
                         .multiplier = 2,
                         .offset = -255};
-    check_call(&c, u8, 2);
-    c.batch = 1, c.height = c.width = 7, c.c = 300, c.n = 310;
+    for (c.pad_value = -1; c.pad_value <= 1; c.pad_value++) check_call(&c, u8, 2);
+    c.batch = 1, c.height = c.width = 7, c.c = 300, c.n = 310, c.pad_value = 0;
     check_call(&c, u8, 1);
     c.batch = 2, c.c = 192, c.n = 192, c.groups = 3;
     check_call(&c, u8, 2);

@@ -31,8 +31,7 @@ enum {
 typedef struct product {
     const ob_dense_job *job;
     ob_product_words words;
-    int64_t k;
-    int has_base, fetch;
+    int fetch;
 } product;
 
 /* The lines of the output that a tile will write. */
@@ -107,7 +106,8 @@ OB_INLINE __m512i sum_up_line(const ob_product_words *p, const unsigned char *x,
 
 /* ---- bits: below the threshold or not ---- */
 
-/* y < t is popcount > (k - t) / 2, and y > t is not popcount > (k - t - 1) / 2, both rounded down: 1 comparison. */
+/* y < t is popcount > (base - t) / 2, and y > t is not popcount > (base - t - 1) / 2, both rounded down: 1
+ * comparison. */
 typedef struct bits_finish {
     __m512i most_i64x8[LINES_ONE_ROW]; /* past n a popcount is never more */
     uint64_t turned;                   /* bits of channels whose direction is -1 */
@@ -122,7 +122,10 @@ OB_INLINE bits_finish bits_finish_load(const product *p, int64_t channel, const 
     for (int g = 0; g < lines; g++) {
         const __mmask8 down = (__mmask8)(f.turned >> 8 * g), live8 = (__mmask8)(live >> 8 * g);
         const __m256i t_i32x8 = _mm256_maskz_loadu_epi32(live8, e->threshold + channel + 8 * g);
-        const __m512i twice_i64x8 = _mm512_sub_epi64(_mm512_set1_epi64(p->k), _mm512_cvtepi32_epi64(t_i32x8));
+        const __m512i base_i64x8 =
+            p->words.base ? _mm512_cvtepi32_epi64(_mm256_loadu_si256((const void *)(p->words.base + channel + 8 * g)))
+                          : _mm512_set1_epi64(p->words.k);
+        const __m512i twice_i64x8 = _mm512_sub_epi64(base_i64x8, _mm512_cvtepi32_epi64(t_i32x8));
         const __m512i lower_i64x8 = _mm512_mask_sub_epi64(twice_i64x8, down, twice_i64x8, _mm512_set1_epi64(1));
         f.most_i64x8[g] = _mm512_mask_srai_epi64(_mm512_set1_epi64(INT64_MAX), live8, lower_i64x8, 1);
     }
@@ -147,7 +150,17 @@ OB_INLINE void bits_store(const bits_finish *f, const __m512i differ_u64x8[LINES
 
 typedef struct sums_finish {
     ob_finish_avx512 of[LINES_ONE_ROW / 2];
+    __m512i base_i32x16[LINES_ONE_ROW / 2];
 } sums_finish;
+
+OB_INLINE void sums_finish_load(const product *p, int64_t channel, sums_finish *f, const int lines) {
+    OB_UNROLL
+    for (int g = 0; g < lines; g += 2) {
+        f->of[g / 2] = ob_finish_load_avx512(p->job, channel + 8 * g);
+        f->base_i32x16[g / 2] = p->words.base ? _mm512_loadu_si512(p->words.base + channel + 8 * g)
+                                              : _mm512_set1_epi32((int32_t)p->words.k);
+    }
+}
 
 OB_INLINE void sums_store(const product *p, const ob_product_row *row, const sums_finish *f,
                           const __m512i differ_u64x8[LINES_ONE_ROW], int64_t channel, const int lines) {
@@ -155,9 +168,7 @@ OB_INLINE void sums_store(const product *p, const ob_product_row *row, const sum
     OB_UNROLL
     for (int g = 0; g < lines; g += 2) {
         const __m512i sum_i32x16 = _mm512_permutex2var_epi32(differ_u64x8[g], low_i32x16, differ_u64x8[g + 1]);
-        const __m512i base_i32x16 =
-            p->has_base ? _mm512_loadu_si512(row->base + channel + 8 * g) : _mm512_set1_epi32((int32_t)p->k);
-        const __m512i y_i32x16 = _mm512_sub_epi32(base_i32x16, _mm512_slli_epi32(sum_i32x16, 1));
+        const __m512i y_i32x16 = _mm512_sub_epi32(f->base_i32x16[g / 2], _mm512_slli_epi32(sum_i32x16, 1));
         ob_store_to_avx512(p->job, &f->of[g / 2], row->out, channel + 8 * g, y_i32x16);
     }
 }
@@ -174,9 +185,7 @@ OB_INLINE void panel(const product *p, const ob_product_row *row, int64_t count,
     bits_finish of_bits;
     sums_finish of_sums;
     if (bits) of_bits = bits_finish_load(p, channel, lines);
-    OB_UNROLL
-    for (int g = 0; g < lines; g += 2)
-        if (!bits) of_sums.of[g / 2] = ob_finish_load_avx512(job, channel + 8 * g);
+    if (!bits) sums_finish_load(p, channel, &of_sums, lines);
     for (; count > 0; count--, row += rows) {
         __m512i differ_u64x8[ROWS][LINES_ONE_ROW];
         const unsigned char *x[ROWS];
@@ -231,11 +240,11 @@ OB_PANELS(bits_tiles, 1)
 OB_PANELS(sums_tiles, 0)
 
 void ob_product_avx512vpopcnt(const ob_dense_job *job, const ob_product_row *rows, int64_t count,
-                              const ob_product_words *words, int64_t k, int64_t channel, int64_t end) {
-    product p = {.job = job, .words = *words, .k = k, .has_base = rows->base != NULL};
+                              const ob_product_words *words, int64_t channel, int64_t end) {
+    product p = {.job = job, .words = *words};
     const int64_t length = words->words * words->runs[0] * words->runs[1];
     p.fetch = length >= FETCH_WORDS;
-    const tiles *const t = job->epilogue.output == OB_OUTPUT_BITS && !p.has_base ? &bits_tiles : &sums_tiles;
+    const tiles *const t = job->epilogue.output == OB_OUTPUT_BITS ? &bits_tiles : &sums_tiles;
     const int64_t height = length ? ROWS : 1; /* a row alone may have no words */
     const int64_t all = (count + height - 1) / height, low = count / all, higher = count % all;
     if (count == 1)

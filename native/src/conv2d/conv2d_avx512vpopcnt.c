@@ -1,11 +1,7 @@
 /* conv2d_avx512vpopcnt.c: y = base - 2 * popcount(x ^ w), 512 bits at a time.
  *
- * A window is a row of a product whose words are not neighbours, but stand at the same distances from its start as
- * those of every window. Cost and limit are those of avx512vpopcnt/product.c: 3 vector operations for 512 MAC.
- *
- * Where padding counts as 0 and the job says so, padded taps are left out: windows are sorted by the taps that they
- * have inside the picture (nine classes for 3x3, padding 1), and those of one class are multiplied as rows of one
- * product. So no bases are needed, nor zeros around the picture, and a picture of 7x7 takes 361 of 441 taps.
+ * by_class.h makes windows rows of a product, in the picture as it lies. Cost and limit are those of
+ * avx512vpopcnt/product.c: 3 vector operations for 512 MAC.
  *
  * The dense kernel's form of two words at once would save a sixth, but needs windows and weights written as running
  * exclusive ors: about 1 cycle per word, where it saves 0.4 per 32 channels.
@@ -18,95 +14,13 @@
 
 #include "../avx512vpopcnt/product.h"
 #include "../epilogue/epilogue_avx2.h"
-#include "../parts.h"
+#include "by_class.h"
 #include "lanes.h"
 #include "window.h"
 
 OB_TARGET_BEGIN(OB_TARGET_AVX512VPOPCNT)
 
-enum {
-    LISTED = 256, /* windows that are multiplied at once */
-    LANE_ROWS = 4,
-};
-
-/* ---- plain ---- */
-
-/* The words of taps [y[0], y[1]) x [x[0], x[1]), of the group that starts group_bytes behind a pixel's start. */
-static ob_product_words words_of(const ob_conv2d_job *job, int64_t group_bytes, const int32_t y[2],
-                                 const int32_t x[2]) {
-    const int64_t down = y[1] - y[0], across = x[1] - x[0], slots = job->slots;
-    const int together = job->tap_x == 8 * slots; /* neighbouring taps have neighbouring words */
-    const int64_t words = !down ? 0 : together ? across * slots : across ? slots : 0, runs = together ? 1 : across;
-    const int64_t x_row = (runs - 1) * job->tap_x + 8 * words, w_row = (runs - 1) * 64 * slots + 64 * words;
-    return (ob_product_words){
-        .x_at = group_bytes + y[0] * job->tap_y + x[0] * job->tap_x,
-        .w_at = (y[0] * job->taps_x + x[0]) * slots * 64,
-        .words = words,
-        .runs = {down, runs},
-        .x_gap = {job->tap_x - 8 * slots, job->tap_y - x_row},
-        .w_gap = {0, job->taps_x * slots * 64 - w_row},
-    };
-}
-
-/* The windows of one class: output places [y->places) x [x->places), taps [y->taps) x [x->taps). */
-typedef struct class_windows {
-    const ob_class *y, *x;
-    int64_t count;
-    ob_product_row rows[LISTED];
-} class_windows;
-
-/* Multiplies those listed with all channels of the part. */
-static void multiply(const ob_conv2d_job *job, const ob_dense_part *part, class_windows *c) {
-    const int32_t *const y = c->y->taps, *const x = c->x->taps;
-    const int64_t part_end = part->channel + part->channels, k = (int64_t)(y[1] - y[0]) * (x[1] - x[0]) * job->group_c;
-    for (int64_t channel = part->channel; channel < part_end && c->count;) {
-        const int64_t group = channel / job->group_n, group_end = (group + 1) * job->group_n;
-        const int64_t end = group_end < part_end ? group_end : part_end;
-        const ob_product_words words = words_of(job, group * job->group_c / 8, y, x);
-        ob_product_avx512vpopcnt(&job->dense, c->rows, c->count, &words, k, channel, end);
-        channel = end;
-    }
-    c->count = 0;
-}
-
-/* Columns [ox, end) of output line `line`, which is line oy of the picture at `image`. */
-static void list_windows(const ob_conv2d_job *job, const ob_dense_part *part, class_windows *c,
-                         const unsigned char *image, int64_t line, int64_t oy, int64_t ox, int64_t end) {
-    const unsigned char *x = image + oy * job->stride_y + ox * job->stride_x;
-    unsigned char *out = job->dense.out + (line * job->out_width + ox) * job->dense.out_bytes;
-    for (; ox < end; ox++, x += job->stride_x, out += job->dense.out_bytes) {
-        const int32_t *base = NULL;
-        if (!job->leaves_out) base = job->base + (job->class_y[oy] + job->class_x[ox]) * job->base_step;
-        if (c->count == LISTED) multiply(job, part, c);
-        c->rows[c->count++] = (ob_product_row){x, base, out};
-    }
-}
-
-/* The part's windows of one class. */
-static void multiply_class(const ob_conv2d_job *job, const ob_dense_part *part, const ob_class *y, const ob_class *x) {
-    const int64_t width = job->out_width, height = job->out_height, pixels = width * height;
-    const int64_t part_end = part->row + part->rows;
-    const unsigned char *image = job->dense.x + part->row / pixels * job->image_bytes;
-    class_windows c; /* its rows are not cleared: there are many classes */
-    c.y = y, c.x = x, c.count = 0;
-    for (int64_t b = part->row / pixels; b * pixels < part_end; b++, image += job->image_bytes) {
-        const int64_t first = part->row - b * pixels, past = part_end - b * pixels; /* pixels of this picture */
-        const int64_t top = ob_most(y->places[0], first > 0 ? first / width : 0);
-        const int64_t bottom = ob_least(y->places[1], past < pixels ? ob_parts(past, width) : height);
-        for (int64_t oy = top; oy < bottom; oy++)
-            list_windows(job, part, &c, image, b * height + oy, oy, ob_most(x->places[0], first - oy * width),
-                         ob_least(x->places[1], past - oy * width));
-    }
-    multiply(job, part, &c);
-}
-
-static void plain(const ob_conv2d_job *job, const ob_dense_part *part) {
-    const ob_class y = {{0, (int32_t)job->taps_y}, {0, job->out_height}},
-                   x = {{0, (int32_t)job->taps_x}, {0, job->out_width}};
-    if (!job->leaves_out) multiply_class(job, part, &y, &x);
-    for (int64_t a = 0; job->leaves_out && a < job->classes_y; a++)
-        for (int64_t b = 0; b < job->classes_x; b++) multiply_class(job, part, &job->inside_y[a], &job->inside_x[b]);
-}
+enum { LANE_ROWS = 4 };
 
 /* ---- lane by lane ---- */
 
@@ -188,7 +102,10 @@ static void lane_by_lane(const ob_conv2d_job *job, const ob_dense_part *part) {
 }
 
 void ob_conv2d_avx512vpopcnt(const ob_conv2d_job *job, const ob_dense_part *part) {
-    (job->plain ? plain : lane_by_lane)(job, part);
+    if (job->plain)
+        ob_conv2d_by_class(job, part, ob_product_avx512vpopcnt);
+    else
+        lane_by_lane(job, part);
     ob_clear_tail(&job->dense, part);
 }
 

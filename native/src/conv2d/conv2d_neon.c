@@ -1,48 +1,24 @@
 /* conv2d_neon.c: y = base - 2 * popcount(x ^ w), 128 bits at a time, 4 windows x 8 channels.
  *
- * The tiles are those of dense_neon.c; the words of all windows stand at the same distances from their starts. Limit
- * and bottleneck: as there, 42.7 MAC per vector operation. Groups that are not whole words, or whose outputs are no
- * multiple of 16, go channel pair by channel pair, each lane with its own word of the window and a mask: 8 operations
- * for 2 lanes. Built and checked under emulation; its speed was not measured. */
+ * by_class.h makes windows rows of neon/product.c, in the picture as it lies. Limit and bottleneck: as there, 42.7 MAC
+ * per vector operation. Groups that are not whole words, or whose outputs are no multiple of 16, go channel pair by
+ * channel pair, each lane with its own word of the window and a mask: 8 operations for 2 lanes. Built and checked under
+ * emulation; its speed was not measured. */
 #if defined(__aarch64__)
 #include "../epilogue/epilogue_neon.h"
+#include "../neon/product.h"
 #include "../popcount_neon.h"
+#include "by_class.h"
 #include "lanes.h"
 #include "window.h"
 
-enum { ROWS = OB_TILE_ROWS_NEON, PAIRS = OB_PAIRS_NEON };
+enum { PAIRS = OB_PAIRS_NEON };
 
 OB_INLINE void store(const ob_conv2d_job *job, const ob_finish_neon *finish, const int32_t *base, int64_t row,
                      int64_t channel, const int32x4_t differ_i32x4[2]) {
     const int32x4_t y_i32x4[2] = {vmlsq_n_s32(vld1q_s32(base + channel), differ_i32x4[0], 2),
                                   vmlsq_n_s32(vld1q_s32(base + channel + 4), differ_i32x4[1], 2)};
     ob_store_neon(&job->dense, finish, row, channel, y_i32x4);
-}
-
-/* ---- plain ---- */
-
-/* `rows` windows from `window` on, which moves along. */
-OB_INLINE void tile(const ob_conv2d_job *job, ob_window *window, const ob_finish_neon *finish, int64_t row,
-                    int64_t channel, const int rows) {
-    const int64_t group_bytes = channel / job->group_n * job->group_c / 8;
-    const unsigned char *x[ROWS];
-    const int32_t *base[ROWS];
-    int32x4_t differ_i32x4[ROWS][2];
-    for (int r = 0; r < rows; r++, ob_window_next(job, window))
-        x[r] = window->x + group_bytes, base[r] = ob_window_base(job, window);
-    ob_count_tile_neon(x, job->steps, job->step_count, ob_group(&job->dense, channel), differ_i32x4, rows);
-    for (int r = 0; r < rows; r++) store(job, finish, base[r], row + r, channel, differ_i32x4[r]);
-}
-
-static void plain(const ob_conv2d_job *job, const ob_dense_part *part) {
-    const int64_t end = part->row + part->rows;
-    for (int64_t channel = part->channel; channel < part->channel + part->channels; channel += 8) {
-        const ob_finish_neon finish = ob_finish_load_neon(&job->dense, channel);
-        ob_window window = ob_window_at(job, part->row);
-        int64_t row = part->row;
-        for (; row + ROWS <= end; row += ROWS) tile(job, &window, &finish, row, channel, ROWS);
-        for (; row < end; row++) tile(job, &window, &finish, row, channel, 1);
-    }
 }
 
 /* ---- lane by lane ---- */
@@ -99,7 +75,10 @@ static void lane_by_lane(const ob_conv2d_job *job, const ob_dense_part *part) {
 }
 
 void ob_conv2d_neon(const ob_conv2d_job *job, const ob_dense_part *part) {
-    (job->plain ? plain : lane_by_lane)(job, part);
+    if (job->plain)
+        ob_conv2d_by_class(job, part, ob_product_neon);
+    else
+        lane_by_lane(job, part);
     ob_clear_tail(&job->dense, part);
 }
 

@@ -42,13 +42,13 @@ enum {
 /* ---- plain ---- */
 
 static void plain(const ob_dense_job *job, const ob_dense_part *part) {
-    const ob_product_words words = {.words = job->words, .runs = {1, 1}};
+    const ob_product_words words = {.words = job->words, .runs = {1, 1}, .k = job->k};
     ob_product_row rows[BLOCK];
     for (int64_t first = 0; first < part->rows; first += BLOCK) {
         const int64_t count = part->rows - first < BLOCK ? part->rows - first : BLOCK;
         for (int64_t i = 0, row = part->row + first; i < count; i++, row++)
-            rows[i] = (ob_product_row){job->x + row * job->x_bytes, NULL, job->out + row * job->out_bytes};
-        ob_product_avx512vpopcnt(job, rows, count, &words, job->k, part->channel, part->channel + part->channels);
+            rows[i] = (ob_product_row){job->x + row * job->x_bytes, job->out + row * job->out_bytes};
+        ob_product_avx512vpopcnt(job, rows, count, &words, part->channel, part->channel + part->channels);
     }
 }
 

@@ -45,9 +45,9 @@ OB_INLINE void ob_store8_neon(unsigned char *to, int live, int32x4_t low_x4, int
     if (live < 8) memcpy(to, eight, 4 * (size_t)live);
 }
 
-OB_INLINE void ob_store_neon(const ob_dense_job *job, const ob_finish_neon *f, int64_t row, int64_t channel,
-                             const int32x4_t y_i32x4[2]) {
-    unsigned char *const out = job->out + row * job->out_bytes;
+/* out: where the row starts. */
+OB_INLINE void ob_store_to_neon(const ob_dense_job *job, const ob_finish_neon *f, unsigned char *out, int64_t channel,
+                                const int32x4_t y_i32x4[2]) {
     int32x4_t stored_x4[2] = {y_i32x4[0], y_i32x4[1]};
     if (job->epilogue.output == OB_OUTPUT_BITS) {
         const uint32_t bits[8] = {1, 2, 4, 8, 16, 32, 64, 128};
@@ -66,6 +66,11 @@ OB_INLINE void ob_store_neon(const ob_dense_job *job, const ob_finish_neon *f, i
             stored_x4[h] = vreinterpretq_s32_f32(vaddq_f32(scaled_f32x4, f->bias_f32x4[h]));
         }
     ob_store8_neon(out + channel * 4, f->live, stored_x4[0], stored_x4[1]);
+}
+
+OB_INLINE void ob_store_neon(const ob_dense_job *job, const ob_finish_neon *f, int64_t row, int64_t channel,
+                             const int32x4_t y_i32x4[2]) {
+    ob_store_to_neon(job, f, job->out + row * job->out_bytes, channel, y_i32x4);
 }
 
 #endif

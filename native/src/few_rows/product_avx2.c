@@ -1,4 +1,4 @@
-/* product_avx2.c: y = base - 2 * popcount(x ^ w) of few rows: the weights are read as they are.
+/* product_avx2.c: y = k - 2 * popcount(x ^ w) of few rows: the weights are read as they are.
  *
  * Lanes are channels (a line is two vectors of 4 channels); each nibble of x ^ w is looked up. 256 MAC cost 8
  * operations (xor, 2 and, shift, 2 vpshufb, 2 vpaddb): 32 MAC per operation. */
@@ -70,9 +70,7 @@ OB_INLINE void tile(const ob_dense_job *job, const ob_pair_row *row, const ob_fe
         const ob_finish_avx2 finish = ob_finish_load_avx2(job, channel + 8 * g);
         for (int r = 0; r < rows; r++) {
             const __m256i differ_u32x8 = ob_narrow_u64_avx2(sum_u64x4[r][2 * g], sum_u64x4[r][2 * g + 1]);
-            const __m256i base_i32x8 = row[r].base ? _mm256_loadu_si256((const void *)(row[r].base + channel + 8 * g))
-                                                   : _mm256_set1_epi32(row[r].k);
-            const __m256i y_i32x8 = _mm256_sub_epi32(base_i32x8, _mm256_slli_epi32(differ_u32x8, 1));
+            const __m256i y_i32x8 = _mm256_sub_epi32(_mm256_set1_epi32(row[r].k), _mm256_slli_epi32(differ_u32x8, 1));
             ob_store_to_avx2(job, &finish, row[r].out, channel + 8 * g, y_i32x8);
         }
     }

@@ -1,4 +1,4 @@
-/* product_avx512bw.c: y = base - 2 * popcount(x ^ w) of few rows, by carry-save adders.
+/* product_avx512bw.c: y = k - 2 * popcount(x ^ w) of few rows, by carry-save adders.
  *
  * Lanes are channels, as in dense_avx512vpopcnt.c; carry_save_avx512.h says how words are counted: 182 MAC per
  * operation, and some 35 operations more for each sum. One or two rows read the weights as they are. For more rows
@@ -62,9 +62,7 @@ OB_INLINE void multiply(const ob_dense_job *job, const ob_pair_row *rows, const 
             else
                 count_runs(&from[r], w, line, sum_u64x8);
             const __m512i sum_i32x16 = _mm512_permutex2var_epi32(sum_u64x8[0], low_i32x16, sum_u64x8[1]);
-            const __m512i base_i32x16 =
-                rows[r].base ? _mm512_loadu_si512(rows[r].base + channel) : _mm512_set1_epi32(rows[r].k);
-            const __m512i y_i32x16 = _mm512_sub_epi32(base_i32x16, _mm512_slli_epi32(sum_i32x16, 1));
+            const __m512i y_i32x16 = _mm512_sub_epi32(_mm512_set1_epi32(rows[r].k), _mm512_slli_epi32(sum_i32x16, 1));
             ob_store_to_avx512(job, &finish, rows[r].out, channel, y_i32x16);
         }
     }

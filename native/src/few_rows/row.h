@@ -13,28 +13,24 @@ typedef struct ob_few_row {
     int64_t words, runs, w_at, w_step;
 } ob_few_row;
 
-/* Taps that count, from the picture; `to` gets 8 * row words. */
-OB_INLINE void ob_few_row_copy(const ob_pair_words *w, const ob_pair_row *row, unsigned char *to) {
-    for (int64_t i = row->in_y[0]; i < row->in_y[1]; i++)
-        for (int64_t j = row->in_x[0]; j < row->in_x[1]; j++, to += 8 * w->slots)
-            memcpy(to, row->x + i * w->tap_y + j * w->tap_x, (size_t)(8 * w->slots));
-}
-
 /* `copy`: where the row's words go if they are not neighbours where they are. */
 OB_INLINE ob_few_row ob_few_row_of(const ob_pair_words *w, const ob_pair_row *row, unsigned char *copy) {
-    const int64_t down = row->in_y[1] - row->in_y[0], across = row->in_x[1] - row->in_x[0];
+    const int32_t all_y[2] = {0, (int32_t)w->taps_y}, all_x[2] = {0, (int32_t)w->taps_x};
+    const int32_t *const y = w->outside ? all_y : row->in_y, *const x = w->outside ? all_x : row->in_x;
+    const int64_t down = y[1] - y[0], across = x[1] - x[0];
     const int64_t words = across * w->slots, line = 64 * w->slots * w->taps_x;
-    const int whole = across == w->taps_x; /* then the weights of all taps that count are one run */
-    ob_few_row r = {.words = whole ? down * words : words,
+    const int wide = across == w->taps_x; /* then the weights of all taps that count are one run */
+    const int inside = row->in_y[0] <= y[0] && y[1] <= row->in_y[1] && row->in_x[0] <= x[0] && x[1] <= row->in_x[1];
+    ob_few_row r = {.words = wide ? down * words : words,
                     .runs = down <= 0 || across <= 0 ? 0
-                            : whole                  ? 1
+                            : wide                   ? 1
                                                      : down,
-                    .w_at = row->in_y[0] * line + 64 * w->slots * row->in_x[0],
+                    .w_at = y[0] * line + 64 * w->slots * x[0],
                     .w_step = line};
     if (!r.runs) return r;
-    r.x = row->x + row->in_y[0] * w->tap_y + row->in_x[0] * w->tap_x;
-    if ((across == 1 || w->tap_x == 8 * w->slots) && (down == 1 || w->tap_y == 8 * words)) return r;
-    ob_few_row_copy(w, row, copy);
+    r.x = row->x + y[0] * w->tap_y + x[0] * w->tap_x;
+    if (inside && (across == 1 || w->tap_x == 8 * w->slots) && (down == 1 || w->tap_y == 8 * words)) return r;
+    ob_pair_copy(w, row, y, x, copy);
     r.x = copy;
     return r;
 }

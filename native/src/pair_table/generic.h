@@ -138,7 +138,7 @@ static void multiply_panel(const ob_dense_job *job, const ob_pair_row *rows, int
     panel_finish finish;
     const int columns = (int)((channels + LANES - 1) / LANES);
     const int64_t stride = ob_pair_stride(job->words);
-    load_finish(job, rows, channel, channel + channels, &finish);
+    load_finish(job, channel, channel + channels, &finish);
     memset(panel[K_BLOCK_NIBBLES], 0, (GROUP - 1) * PANEL);
     for (int64_t start = 0; start < job->words; start += K_BLOCK) {
         const int64_t words = job->words - start < K_BLOCK ? job->words - start : K_BLOCK;

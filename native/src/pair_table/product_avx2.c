@@ -1,4 +1,4 @@
-/* product_avx2.c: y = base - 2 * popcount(x ^ w) by look-ups of 4 bits x 32 channels x 2 rows. */
+/* product_avx2.c: y = k - 2 * popcount(x ^ w) by look-ups of 4 bits x 32 channels x 2 rows. */
 #if defined(__x86_64__)
 #include <immintrin.h>
 
@@ -22,17 +22,16 @@ typedef __m256i vec;
 
 enum { LANES = 32 };
 
-/* Of a panel: limits for bits whose rows have no bases, else the epilogues of 8 channels. */
+/* Of a panel: limits for bits, else the epilogues of 8 channels. */
 typedef struct panel_finish {
     int64_t end; /* past its last channel */
     pair_limits limits;
     ob_finish_avx2 of[PANEL / 32][4];
 } panel_finish;
 
-static void load_finish(const ob_dense_job *job, const ob_pair_row *row, int64_t channel, int64_t end,
-                        panel_finish *finish) {
+static void load_finish(const ob_dense_job *job, int64_t channel, int64_t end, panel_finish *finish) {
     finish->end = end;
-    if (by_limits(job, row)) {
+    if (by_limits(job)) {
         find_limits(job, channel, end, &finish->limits);
         return;
     }
@@ -58,7 +57,7 @@ OB_INLINE void finish_bits(const ob_dense_job *job, const panel_finish *finish, 
 OB_INLINE void finish_row(const ob_dense_job *job, const panel_finish *finish, const ob_pair_row *row,
                           __m256i all_u16x16, __m256i odd_u16x16, int64_t channel, int v) {
     const __m256i even_u16x16 = _mm256_sub_epi16(all_u16x16, _mm256_slli_epi16(odd_u16x16, 8));
-    if (by_limits(job, row)) {
+    if (by_limits(job)) {
         finish_bits(job, finish, row, even_u16x16, odd_u16x16, channel, v);
         return;
     }
@@ -68,9 +67,8 @@ OB_INLINE void finish_row(const ob_dense_job *job, const panel_finish *finish, c
                                   _mm256_extracti128_si256(low, 1), _mm256_extracti128_si256(high, 1)};
     for (int64_t g = 0, c = channel + 32 * v; g < 4 && c < finish->end; g++, c += 8) {
         const __m256i twice_u32x8 = _mm256_slli_epi32(_mm256_cvtepu16_epi32(eight_u16[g]), 1);
-        const __m256i base_i32x8 =
-            row->base ? _mm256_loadu_si256((const void *)(row->base + c)) : _mm256_set1_epi32(row->k);
-        ob_store_to_avx2(job, &finish->of[v][g], row->out, c, _mm256_sub_epi32(base_i32x8, twice_u32x8));
+        const __m256i y_i32x8 = _mm256_sub_epi32(_mm256_set1_epi32(row->k), twice_u32x8);
+        ob_store_to_avx2(job, &finish->of[v][g], row->out, c, y_i32x8);
     }
 }
 

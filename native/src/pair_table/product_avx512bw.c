@@ -1,4 +1,4 @@
-/* product_avx512bw.c: y = base - 2 * popcount(x ^ w) by look-ups of 4 bits x 64 channels x 2 rows. */
+/* product_avx512bw.c: y = k - 2 * popcount(x ^ w) by look-ups of 4 bits x 64 channels x 2 rows. */
 #if defined(__x86_64__)
 #include <immintrin.h>
 
@@ -22,17 +22,16 @@ typedef __m512i vec;
 
 enum { LANES = 64 };
 
-/* Of a panel: limits for bits whose rows have no bases, else the epilogues of 16 channels. */
+/* Of a panel: limits for bits, else the epilogues of 16 channels. */
 typedef struct panel_finish {
     int64_t end; /* past its last channel */
     pair_limits limits;
     ob_finish_avx512 of[PANEL / 64][4];
 } panel_finish;
 
-static void load_finish(const ob_dense_job *job, const ob_pair_row *row, int64_t channel, int64_t end,
-                        panel_finish *finish) {
+static void load_finish(const ob_dense_job *job, int64_t channel, int64_t end, panel_finish *finish) {
     finish->end = end;
-    if (by_limits(job, row)) {
+    if (by_limits(job)) {
         find_limits(job, channel, end, &finish->limits);
         return;
     }
@@ -58,7 +57,7 @@ OB_INLINE void finish_bits(const ob_dense_job *job, const panel_finish *finish, 
 OB_INLINE void finish_row(const ob_dense_job *job, const panel_finish *finish, const ob_pair_row *row,
                           __m512i all_u16x32, __m512i odd_u16x32, int64_t channel, int v) {
     const __m512i even_u16x32 = _mm512_sub_epi16(all_u16x32, _mm512_slli_epi16(odd_u16x32, 8));
-    if (by_limits(job, row)) {
+    if (by_limits(job)) {
         finish_bits(job, finish, row, even_u16x32, odd_u16x32, channel, v);
         return;
     }
@@ -70,8 +69,8 @@ OB_INLINE void finish_row(const ob_dense_job *job, const panel_finish *finish, c
                                     _mm512_castsi512_si256(second_u16x32), _mm512_extracti64x4_epi64(second_u16x32, 1)};
     for (int64_t g = 0, c = channel + 64 * v; g < 4 && c < finish->end; g++, c += 16) {
         const __m512i twice_u32x16 = _mm512_slli_epi32(_mm512_cvtepu16_epi32(sixteen_u16[g]), 1);
-        const __m512i base_i32x16 = row->base ? _mm512_loadu_si512(row->base + c) : _mm512_set1_epi32(row->k);
-        ob_store_to_avx512(job, &finish->of[v][g], row->out, c, _mm512_sub_epi32(base_i32x16, twice_u32x16));
+        const __m512i y_i32x16 = _mm512_sub_epi32(_mm512_set1_epi32(row->k), twice_u32x16);
+        ob_store_to_avx512(job, &finish->of[v][g], row->out, c, y_i32x16);
     }
 }
 

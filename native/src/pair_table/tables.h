@@ -161,6 +161,18 @@ static uint16_t *find_tap_row(const ob_pair_words *w, const ob_pair_row *a, cons
     return to;
 }
 
+/* The words of one or two rows where words stand in place of taps outside. */
+static __attribute__((noinline)) uint16_t *find_filled(const ob_pair_words *w, const ob_pair_row *a,
+                                                       const ob_pair_row *b, uint16_t *to) {
+    const int32_t y[2] = {0, (int32_t)w->taps_y}, x[2] = {0, (int32_t)w->taps_x};
+    const int64_t words = w->taps_y * w->taps_x * w->slots;
+    unsigned char rows[2][8 * OB_PAIR_LONGEST];
+    ob_pair_copy(w, a, y, x, rows[0]);
+    if (!b) return find_alone(rows[0], words, FIRST_ALONE, to);
+    ob_pair_copy(w, b, y, x, rows[1]);
+    return find_run(rows[0], rows[1], words, to);
+}
+
 /* Both rows have every tap, and a row of taps is neighbouring words. */
 OB_INLINE int are_whole(const ob_pair_words *w, const ob_pair_row *a, const ob_pair_row *b) {
     return w->tap_x == 8 * w->slots && a->in_y[0] + a->in_x[0] + b->in_y[0] + b->in_x[0] == 0 &&
@@ -172,7 +184,8 @@ OB_INLINE int are_whole(const ob_pair_words *w, const ob_pair_row *a, const ob_p
 static void find_tables(const ob_pair_words *w, const ob_pair_row *rows, int64_t count, int64_t stride, uint16_t *to,
                         int64_t range[2]) {
     int32_t first = INT32_MAX, past = 0;
-    for (int64_t r = 0; r < count; r++) {
+    if (w->outside) first = 0, past = (int32_t)w->taps_y;
+    for (int64_t r = 0; r < count && !w->outside; r++) {
         if (rows[r].in_y[0] >= rows[r].in_y[1]) continue;
         if (rows[r].in_y[0] < first) first = rows[r].in_y[0];
         if (rows[r].in_y[1] > past) past = rows[r].in_y[1];
@@ -186,6 +199,8 @@ static void find_tables(const ob_pair_words *w, const ob_pair_row *rows, int64_t
         if (b && are_whole(w, a, b))
             for (int64_t i = 0; i < w->taps_y; i++)
                 at = find_run(a->x + i * w->tap_y, b->x + i * w->tap_y, row_words, at);
+        else if (w->outside)
+            at = find_filled(w, a, b, at);
         else
             for (int64_t i = first; i < past; i++) at = find_tap_row(w, a, b, i, at);
         find_nothing(1, at);
@@ -203,9 +218,9 @@ typedef struct pair_limits {
     int8_t direction[PANEL];
 } pair_limits;
 
-/* Whether a panel's rows are compared so. */
-OB_INLINE int by_limits(const ob_dense_job *job, const ob_pair_row *row) {
-    return job->epilogue.output == OB_OUTPUT_BITS && !row->base && job->words <= OB_PAIR_LIMITED;
+/* Whether sums are compared so. */
+OB_INLINE int by_limits(const ob_dense_job *job) {
+    return job->epilogue.output == OB_OUTPUT_BITS && job->words <= OB_PAIR_LIMITED;
 }
 
 static void find_limits(const ob_dense_job *job, int64_t channel, int64_t end, pair_limits *to) {

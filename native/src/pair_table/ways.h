@@ -45,7 +45,7 @@ OB_INLINE ob_pair_product *ob_pair_choose(const ob_pair_ways *ways, int64_t rows
 
 /* All rows of a part of a dense product. */
 OB_INLINE void ob_pair_dense(const ob_dense_job *job, const ob_dense_part *part, const ob_pair_ways *ways) {
-    const ob_pair_words words = {1, 1, job->words, 0, 0};
+    const ob_pair_words words = {1, 1, job->words, 0, 0, NULL};
     const int64_t block = ob_pair_rows_at_once(part->rows, job->words);
     ob_pair_product *const product =
         ob_pair_choose(ways, block < part->rows ? block : part->rows, job->words, part->channels, 1);

@@ -10,27 +10,22 @@ OB_INLINE int ob_pair_fits(const ob_conv2d_job *job) {
     return job->plain && job->dense.words <= OB_PAIR_LONGEST;
 }
 
-/* The taps of a window, or its base where taps outside of the picture are there as well; y: the class of its line.
- * Field by field: what is copied as a whole right after it was written waits for the stores. */
+/* The taps of a window; y: the class of its line. Field by field: what is copied as a whole right after it was written
+ * waits for the stores. */
 OB_INLINE void ob_pair_locate(const ob_conv2d_job *job, const ob_window *window, const ob_class *y, ob_pair_row *to) {
-    if (!job->leaves_out) {
-        to->base = ob_window_base(job, window);
-        to->in_y[0] = to->in_x[0] = 0, to->in_y[1] = (int32_t)job->taps_y, to->in_x[1] = (int32_t)job->taps_x;
-        return;
-    }
     const ob_class *const x = &job->inside_x[job->class_x[window->ox]];
     const int64_t taps = (int64_t)(y->taps[1] - y->taps[0]) * (x->taps[1] - x->taps[0]);
-    to->base = NULL, to->k = (int32_t)(taps * job->group_c);
+    to->k = (int32_t)(job->outside ? job->dense.k : taps * job->group_c);
     to->in_y[0] = y->taps[0], to->in_y[1] = y->taps[1], to->in_x[0] = x->taps[0], to->in_x[1] = x->taps[1];
 }
 
 /* The part's windows and channels [channel, end) of one group. */
 OB_INLINE void ob_pair_group(const ob_conv2d_job *job, const ob_dense_part *part, const ob_pair_ways *ways,
                              int64_t channel, int64_t end) {
-    const ob_pair_words words = {job->taps_y, job->taps_x, job->slots, job->tap_y, job->tap_x};
+    const ob_pair_words words = {job->taps_y, job->taps_x, job->slots, job->tap_y, job->tap_x, job->outside};
     const int64_t group_bytes = channel / job->group_n * job->group_c / 8, past = part->row + part->rows;
     const int64_t block = ob_pair_rows_at_once(part->rows, job->dense.words);
-    const int whole = !job->leaves_out || job->classes_y * job->classes_x == 1;
+    const int whole = job->outside || job->classes_y * job->classes_x == 1;
     ob_pair_product *const product =
         ob_pair_choose(ways, block < part->rows ? block : part->rows, job->dense.words, end - channel, whole);
     unsigned char *out = job->dense.out + part->row * job->dense.out_bytes;
@@ -40,7 +35,7 @@ OB_INLINE void ob_pair_group(const ob_conv2d_job *job, const ob_dense_part *part
     for (int64_t row = part->row; row < past;) {
         int64_t count = 0;
         for (; count < block && row < past; row++, count++, out += job->dense.out_bytes) {
-            if (job->leaves_out && (!y || !window.ox)) y = &job->inside_y[job->class_y[window.oy] / job->classes_x];
+            if (!y || !window.ox) y = &job->inside_y[job->class_y[window.oy] / job->classes_x];
             rows[count].x = window.x + group_bytes, rows[count].out = out;
             ob_pair_locate(job, &window, y, &rows[count]);
             ob_window_next(job, &window);
