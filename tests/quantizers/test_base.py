@@ -1,9 +1,11 @@
 import pytest
 import torch
+from torch.func import functional_call, grad, vmap
 
 from onebit import quantizers
 from onebit._errors import OptionError
-from onebit.quantizers import Quantizer, Sign, checked
+from onebit.nn import BinaryConv2d
+from onebit.quantizers import Quantizer, Sign, StochasticSign, checked
 
 
 class Cube(Quantizer):
@@ -69,3 +71,52 @@ def test_compiled_without_graph_break_the_gradient_is_the_same():
         results.append((y.detach(), leaf.grad))
     assert torch.equal(results[0][0], results[1][0])
     assert torch.equal(results[0][1], results[1][1])
+
+
+# torch says of some of its operations that vmap has no fast way for them.
+slow_vmap = pytest.mark.filterwarnings("ignore:There is a performance drop:UserWarning")
+
+
+@slow_vmap
+@pytest.mark.parametrize("name", quantizers.names())
+def test_gradients_of_single_samples_under_vmap_are_those_of_each_alone(name):
+    layer = BinaryConv2d(3, 4, 3, padding=1, input_quantizer=quantizers.get(name), weight_quantizer="sign").eval()
+    parameters = {key: value.detach() for key, value in layer.named_parameters()}
+    pictures = torch.randn(5, 3, 6, 6, generator=torch.Generator().manual_seed(0))
+
+    def loss(given, picture):
+        return functional_call(layer, given, (picture.unsqueeze(0),)).square().sum()  # whole numbers: exact
+
+    together = vmap(grad(loss, argnums=(0, 1)), in_dims=(None, 0))(parameters, pictures)
+    for i, picture in enumerate(pictures):
+        leaf = picture.clone().requires_grad_()
+        layer.zero_grad()
+        layer(leaf.unsqueeze(0)).square().sum().backward()
+        for key, value in layer.named_parameters():
+            assert torch.equal(together[0][key][i], value.grad)
+        assert torch.equal(together[1][i], leaf.grad)
+        assert leaf.grad.any()
+
+
+@slow_vmap
+def test_under_vmap_a_draw_follows_the_randomness_that_was_asked_for():
+    quantizer, zeros = StochasticSign().manual_seed(3), torch.zeros(4, 50)
+    with pytest.raises(RuntimeError, match="randomness error mode"):
+        vmap(quantizer)(zeros)
+    same = vmap(quantizer, randomness="same")(zeros)
+    assert set(same.flatten().tolist()) == {-1, 1}
+    assert torch.equal(same, same[:1].expand_as(same))
+    upstream = vmap(grad(lambda x: quantizer(x).sum()), randomness="same")(zeros)
+    assert torch.equal(upstream, torch.ones(4, 50))
+
+
+class DrawsInPlace(Quantizer):
+    """A draw that changes what vmap holds once with what it holds for every sample."""
+
+    def quantize(self, x):
+        return torch.zeros(x.shape).add_(torch.rand(()))
+
+
+def test_a_formula_that_vmap_cannot_compute_says_what_to_do():
+    with pytest.raises(OptionError, match=r'DrawsInPlace cannot .* samples of shape \(3,\) .*randomness="same"'):
+        vmap(DrawsInPlace(), randomness="different")(torch.zeros(2, 3))

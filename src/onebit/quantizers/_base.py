@@ -40,6 +40,8 @@ class Quantizer(nn.Module):
     Both keep shape and dtype, and neither is differentiated: `slope` is by definition the derivative.
 
     Works under torch.compile(fullgraph=True). In torch.export the graph holds `quantize` alone, without the estimator.
+    Works under torch.func.grad and vmap, so also for the gradients of single samples. A quantizer that draws obeys
+    vmap's `randomness`: "error" is torch's refusal, "same" one draw for all samples; OptionError where it cannot.
     """
 
     levels: ClassVar[tuple[int, ...]] = ()
@@ -56,10 +58,18 @@ class Quantizer(nn.Module):
         """Apply q to a real tensor of any shape; raises OptionError on NaN in checked mode."""
         if is_checked():
             self._refuse_nan(x)
-        if x.requires_grad and torch.is_grad_enabled() and not torch.compiler.is_exporting():
-            y: Tensor = _StraightThrough.apply(x, self)  # type: ignore[no-untyped-call]
-            return y
-        return self.quantize(x)
+        try:
+            if x.requires_grad and torch.is_grad_enabled() and not torch.compiler.is_exporting():
+                y: Tensor = _StraightThrough.apply(x, self)  # type: ignore[no-untyped-call]
+                return y
+            return self.quantize(x)
+        except RuntimeError as error:
+            if not torch._C._functorch.is_batchedtensor(x) or "randomness" in str(error):
+                raise
+            raise OptionError(
+                f"{type(self).__name__} cannot be computed for samples of shape {tuple(x.shape)} inside of "
+                f'torch.func.vmap: {error}. Where it draws, pass randomness="same" to vmap, or call it outside.'
+            ) from error
 
     def _refuse_nan(self, x: Tensor) -> None:
         count = int(x.isnan().sum())
@@ -72,6 +82,8 @@ class Quantizer(nn.Module):
 
 class _StraightThrough(torch.autograd.Function):
     """y = quantizer.quantize(x); dL/dx = dL/dy * quantizer.slope(x)."""
+
+    generate_vmap_rule = True  # both formulas are torch's own operations, which vmap knows
 
     @staticmethod
     def forward(x: Tensor, quantizer: Quantizer) -> Tensor:
