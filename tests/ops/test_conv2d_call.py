@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import onebit.ops
+from onebit._errors import NativeError
 from onebit.bits import Packed, pack
 from onebit.bits import _reference_conv as reference
 from onebit.bits._window import Padding, Window
@@ -167,15 +168,15 @@ def test_constant_channels_and_their_tail(family, isa):
         assert native.ran(family) == isa
 
 
-@pytest.mark.skipif(onebit.ops.front_door().name != "c-shim", reason="the C kernels allocate themselves")
+@pytest.mark.parametrize("entry", [0, 1], ids=["torch", "python"])
 @pytest.mark.parametrize("family", ["conv2d", "conv2d_u8", "conv2d_s8"])
-def test_sizes_that_no_plan_can_have_are_refused_before_anything_is_allocated(family):
+def test_sizes_that_no_plan_can_have_are_refused_before_anything_is_allocated(family, entry):
     x = torch.zeros(1, 1, 1, 1, dtype={"conv2d": torch.int64, "conv2d_u8": torch.uint8}.get(family, torch.int8))
     w = onebit.ops.pack_conv_weights(torch.zeros(9, 1, 1, 1, dtype=torch.int64), 1, 1, [1, 1])
     extra = () if family == "conv2d" else (1, 0)
 
     def call(padding: int) -> None:
-        door(f"{family}_int32")[0](x, w, 9, 1, [1, 1], [1, 1], [padding] * 4, [1, 1], 1, 0, *extra)
+        door(f"{family}_int32")[entry](x, w, 9, 1, [1, 1], [1, 1], [padding] * 4, [1, 1], 1, 0, *extra)
 
     with pytest.raises(RuntimeError, match=r"so large that the result would overflow \(libonebit status"):
         call(2**31 - 1)
@@ -183,8 +184,15 @@ def test_sizes_that_no_plan_can_have_are_refused_before_anything_is_allocated(fa
         call(2**22)
 
 
-@pytest.mark.skipif(onebit.ops.front_door().name != "c-shim", reason="the C kernels allocate themselves")
-def test_a_pooled_map_of_too_many_numbers_is_refused():
+def test_a_refusal_is_explained_without_allocating_the_result():
+    x, w = torch.zeros(1, 1, 1, 1, dtype=torch.int64), torch.zeros(1, 1, 1, 1, dtype=torch.int64)
+    handle = onebit.ops.pack_conv_weights(w, 1, 1, [1, 1])
+    with pytest.raises(NativeError, match=r"so large that the result would overflow \(libonebit status"):
+        onebit.ops.conv2d_int32(x, handle, 1, 1, [1, 1], [1, 1], [2**31 - 1] * 4, [1, 1], 1, 0)
+
+
+@pytest.mark.parametrize("entry", [0, 1], ids=["torch", "python"])
+def test_a_pooled_map_of_too_many_numbers_is_refused(entry):
     words, side = torch.zeros(1, 1, 1, 1, dtype=torch.int64), 2**30
     with pytest.raises(RuntimeError, match=r"a tensor of shape \(1, \d+, \d+, 1\) has too many numbers"):
-        torch.ops.onebit.max_pool2d(words, 1, [side] * 2, [1, 1], [side - 1] * 4, words[0, 0, 0])
+        door("max_pool2d")[entry](words, 1, [side] * 2, [1, 1], [side - 1] * 4, words[0, 0, 0])

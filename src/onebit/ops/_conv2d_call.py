@@ -12,7 +12,7 @@ from torch import Tensor
 from onebit.bits._window import Window
 from onebit.ops._conv_checks import Conv, check_conv_weights, check_image
 from onebit.ops._epilogue import Result
-from onebit.ops._fallback import follow_torch_threads, operand, scratch
+from onebit.ops._fallback import empty, follow_torch_threads, operand, scratch
 from onebit.ops._family import WORDS, Operator
 from onebit.ops._library import ConvCall, Pair, Sides, check, lib
 
@@ -43,40 +43,44 @@ class Conv2d(Operator):
         conv.check(self.op, None if self.input is WORDS else self.input.dtype)
         return conv, epilogue
 
-    def fake(self, x: Tensor, weights: Tensor, *rest: Any) -> Result:
-        """Empty results of the right shape and dtype, after everything that shapes, dtypes and integers can tell."""
+    def check(self, x: Tensor, weights: Tensor, *rest: Any) -> tuple[int, ...]:
+        """Everything that shapes, dtypes and integers can tell; the sizes of the result before its last one."""
         conv, epilogue = self.sizes(rest)
         check_conv_weights(self.op, weights, conv.n, conv.c, conv.groups, conv.window.kernel)
         last, meaning = self.input.columns(conv.c), f"{self.input.meaning.format(size='c')}={conv.c}"
         check_image(self.op, x, self.input.dtype, last, meaning, self.hint)
         lead = (x.shape[0], *conv.window.output(self.op, x.shape[1], x.shape[2]))
-        return self.output.fake(self.op, x, lead, conv.n, epilogue)
+        self.output.check(self.op, lead, conv.n, epilogue)
+        return lead
 
     def python(self, x: Tensor, weights: Tensor, *rest: Any) -> Result:
         """The operator through ctypes."""
-        result = self.fake(x, weights, *rest)
+        lead, (conv, arguments) = self.check(x, weights, *rest), self.sizes(rest)
+        call = _call(conv, x)
+        run, workspace = getattr(lib, self.function), getattr(lib, f"{self.function}_workspace")
+        call.workspace_bytes = workspace(ctypes.byref(call), follow_torch_threads())
+        if not call.workspace_bytes:  # refused, and by the sizes alone: before the result takes memory
+            check(run(ctypes.byref(call)), f"onebit::{self.op}")
+        result = self.output.empty(empty, lead, conv.n)
         out = result[0] if isinstance(result, tuple) else result
         if not out.numel():
             return result
-        conv, arguments = self.sizes(rest)
         x, weights = operand(x, x.element_size()), operand(weights, 64)
+        call.x, call.weights, call.weights_bytes = x.data_ptr(), weights.data_ptr(), weights.numel()
         epilogue, kept = self.output.to_c(self.op, arguments, result)
-        call = _call(conv, x, weights)
         call.epilogue, call.out = ctypes.pointer(epilogue), out.data_ptr()
-        workspace = getattr(lib, f"{self.function}_workspace")
-        call.workspace_bytes = workspace(ctypes.byref(call), follow_torch_threads())
         memory, call.workspace = scratch(call.workspace_bytes)
-        check(getattr(lib, self.function)(ctypes.byref(call)), f"onebit::{self.op}")
+        check(run(ctypes.byref(call)), f"onebit::{self.op}")
         del memory, kept  # they must outlive the call
         return result
 
 
-def _call(conv: Conv, x: Tensor, weights: Tensor) -> ConvCall:
+def _call(conv: Conv, x: Tensor) -> ConvCall:
+    """The sizes, without an address."""
     batch, height, width, _ = x.shape
     window = conv.window
     return ConvCall(
         batch=batch, height=height, width=width, c=conv.c, n=conv.n, kernel=Pair(*window.kernel),
         stride=Pair(*window.stride), padding=Sides(*window.padding), dilation=Pair(*window.dilation),
         groups=conv.groups, pad_value=conv.pad_value, multiplier=conv.multiplier, offset=conv.offset,
-        x=x.data_ptr(), weights=weights.data_ptr(), weights_bytes=weights.numel(),
     )  # fmt: skip

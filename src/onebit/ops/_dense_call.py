@@ -10,7 +10,7 @@ from torch import Tensor
 
 from onebit.ops._checks import check_dtype, check_last, check_weights
 from onebit.ops._epilogue import Result
-from onebit.ops._fallback import follow_torch_threads, operand, scratch
+from onebit.ops._fallback import empty, follow_torch_threads, operand, scratch
 from onebit.ops._family import Operator
 from onebit.ops._library import DenseCall, check, lib
 
@@ -22,17 +22,18 @@ class Dense(Operator):
     sum = "dense"
     integers = "int n, int k"
 
-    def fake(self, x: Tensor, weights: Tensor, *rest: Any) -> Result:
-        """Empty results of the right shape and dtype, after everything that shapes and dtypes can tell."""
+    def check(self, x: Tensor, weights: Tensor, *rest: Any) -> tuple[int, ...]:
+        """Everything that shapes and dtypes can tell; the sizes of the result before its last one."""
         n, k, *epilogue = rest
         check_weights(self.op, weights, n, k)
         check_dtype(self.op, "x", x, self.input.dtype, self.hint)
         check_last(self.op, "x", x, self.input.columns(k), f"{self.input.meaning.format(size='k')}={k}")
-        return self.output.fake(self.op, x, x.shape[:-1], n, epilogue)
+        self.output.check(self.op, x.shape[:-1], n, epilogue)
+        return tuple(x.shape[:-1])
 
     def python(self, x: Tensor, weights: Tensor, *rest: Any) -> Result:
         """The operator through ctypes."""
-        result = self.fake(x, weights, *rest)
+        result = self.output.empty(empty, self.check(x, weights, *rest), rest[0])
         out = result[0] if isinstance(result, tuple) else result
         if not out.numel():
             return result

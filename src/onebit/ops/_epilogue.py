@@ -48,14 +48,17 @@ class Output:
         """The results, as torch writes them."""
         return "(Tensor, Tensor)" if self.signs else "Tensor"
 
-    def fake(self, op: str, x: Tensor, lead: Sequence[int], n: int, arguments: Sequence[Any]) -> Result:
-        """Empty results (*lead, ...), after everything that shapes and dtypes can tell."""
+    def check(self, op: str, lead: Sequence[int], n: int, arguments: Sequence[Any]) -> None:
+        """Everything that shapes and dtypes can tell of the arguments, for results (*lead, ...)."""
         for name, dtype, array in self._arrays(op, arguments):
             check_vector(op, name, array, n, dtype)
         if self.steps:
             _check_residual(op, arguments[3], (*lead, n))
-        out = x.new_empty((*lead, self.columns(n)), dtype=self.dtype)
-        return (out, x.new_empty((*lead, words_for(n)), dtype=torch.int64)) if self.signs else out
+
+    def empty(self, new: Callable[[tuple[int, ...], torch.dtype], Tensor], lead: Sequence[int], n: int) -> Result:
+        """Empty results (*lead, ...), made by `new`."""
+        out = new((*lead, self.columns(n)), self.dtype)
+        return (out, new((*lead, words_for(n)), torch.int64)) if self.signs else out
 
     def to_c(self, op: str, arguments: Sequence[Any], result: Result) -> tuple[Epilogue, list[Tensor]]:
         """The struct, and the tensors that it points into, which must outlive the call."""

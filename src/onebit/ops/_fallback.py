@@ -1,12 +1,16 @@
-"""What the Python kernels share: operands that C can read, scratch memory, and the thread count that follows torch."""
+"""What the Python kernels share: operands that C can read, results, scratch, and a thread count that follows torch."""
 
 from __future__ import annotations
+
+import math
 
 import torch
 from torch import Tensor
 
+from onebit._errors import NativeError
 from onebit.ops._library import check, lib
 
+MOST_BYTES = 2**63 - 1  # of a tensor
 MOST_THREADS = 1024  # ob_set_threads takes no more
 _ALIGNMENT = 64  # of the workspace, and what pre-packed weights are read fastest at
 
@@ -15,6 +19,16 @@ def operand(tensor: Tensor, alignment: int) -> Tensor:
     """The tensor, or a copy of it, dense and aligned: a view into a file or buffer may start anywhere."""
     tensor = tensor.contiguous()
     return tensor if tensor.data_ptr() % alignment == 0 else tensor.clone()
+
+
+def empty(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+    """A result; NativeError, which names the shape, where no memory can hold it."""
+    if math.prod(shape) > MOST_BYTES // dtype.itemsize:
+        raise NativeError(f"a tensor of shape {shape} has too many numbers. Use less padding or a larger stride.")
+    try:
+        return torch.empty(shape, dtype=dtype)
+    except RuntimeError as error:
+        raise NativeError(f"could not allocate a tensor of shape {shape} ({dtype}): {error}") from error
 
 
 def scratch(size: int) -> tuple[Tensor | None, int | None]:

@@ -62,7 +62,7 @@ SIGNED_BYTES = Input(
 class Operator(ABC):
     """One operator of torch.ops.onebit: its schema, its check with its fake, and its Python kernel.
 
-    Its methods take the operator's arguments, in the order of the schema.
+    Its methods take the operator's arguments, in the order of the schema: x, weights, n and more sizes.
     """
 
     op: str
@@ -91,8 +91,13 @@ class Operator(ABC):
         """The integers between the weights and the epilogue's arguments, as torch writes them."""
 
     @abstractmethod
+    def check(self, x: Tensor, weights: Tensor, *rest: Any) -> tuple[int, ...]:
+        """Everything that shapes, dtypes and integers can tell; the sizes of the result before its last one."""
+
     def fake(self, x: Tensor, weights: Tensor, *rest: Any) -> Result:
-        """Empty results of the right shape and dtype, after everything that shapes, dtypes and integers can tell."""
+        """Empty results of the right shape and dtype, after `check`."""
+        lead = self.check(x, weights, *rest)
+        return self.output.empty(lambda shape, dtype: x.new_empty(shape, dtype=dtype), lead, rest[0])
 
     @abstractmethod
     def python(self, x: Tensor, weights: Tensor, *rest: Any) -> Result:
@@ -113,7 +118,7 @@ class Family:
     def call(self, output: str, *arguments: Any) -> Tensor:
         """torch's operator of this output, with good messages when it refuses."""
         operator = self._operators[output]
-        return run(operator.op, operator.fake, *arguments)
+        return run(operator.op, operator.check, *arguments)
 
     def call_both(self, *arguments: Any) -> tuple[Tensor, Tensor]:
         """The same for the operator with two results."""

@@ -13,7 +13,7 @@ from onebit.bits import words_for
 from onebit.bits._window import Window
 from onebit.ops._checks import check_vector
 from onebit.ops._conv_checks import check_image
-from onebit.ops._fallback import follow_torch_threads, operand
+from onebit.ops._fallback import empty, follow_torch_threads, operand
 from onebit.ops._front_door import define, run
 from onebit.ops._library import Pair, PoolCall, Sides, check, lib
 
@@ -34,7 +34,7 @@ def max_pool2d(
 def _check(
     x: Tensor, c: int, kernel: Sequence[int], stride: Sequence[int], padding: Sequence[int], minimum: Tensor
 ) -> None:
-    _fake(x, c, kernel, stride, padding, minimum)
+    _shape(x, c, kernel, stride, padding, minimum)
 
 
 def _window(kernel: Sequence[int], stride: Sequence[int], padding: Sequence[int]) -> Window:
@@ -47,9 +47,10 @@ def _window(kernel: Sequence[int], stride: Sequence[int], padding: Sequence[int]
     return window
 
 
-def _fake(
+def _shape(
     x: Tensor, c: int, kernel: Sequence[int], stride: Sequence[int], padding: Sequence[int], minimum: Tensor
-) -> Tensor:
+) -> tuple[int, ...]:
+    """Of the result, after everything that shapes, dtypes and integers can tell."""
     window = _window(kernel, stride, padding)
     if c < 1:
         raise OptionError(f"max_pool2d: c is {c}; expected at least 1 channel.")
@@ -57,13 +58,19 @@ def _fake(
     check_image("max_pool2d", x, torch.int64, words_for(c), meaning, "Pack signs with onebit.ops.pack first.")
     check_vector("max_pool2d", "minimum", minimum, words_for(c), torch.int64)
     rows, columns = window.output("max_pool2d", x.shape[1], x.shape[2])
-    return x.new_empty((x.shape[0], rows, columns, x.shape[3]))
+    return x.shape[0], rows, columns, x.shape[3]
+
+
+def _fake(
+    x: Tensor, c: int, kernel: Sequence[int], stride: Sequence[int], padding: Sequence[int], minimum: Tensor
+) -> Tensor:
+    return x.new_empty(_shape(x, c, kernel, stride, padding, minimum))
 
 
 def _python(
     x: Tensor, c: int, kernel: Sequence[int], stride: Sequence[int], padding: Sequence[int], minimum: Tensor
 ) -> Tensor:
-    out = _fake(x, c, kernel, stride, padding, minimum)
+    out = empty(_shape(x, c, kernel, stride, padding, minimum), torch.int64)
     if not out.numel():
         return out
     x, minimum = operand(x, 8), operand(minimum, 8)
