@@ -106,6 +106,8 @@ def test_under_vmap_a_draw_follows_the_randomness_that_was_asked_for():
     same = vmap(quantizer, randomness="same")(zeros)
     assert set(same.flatten().tolist()) == {-1, 1}
     assert torch.equal(same, same[:1].expand_as(same))
+    different = vmap(quantizer, randomness="different")(zeros)
+    assert len({tuple(sample.tolist()) for sample in different}) == 4
     upstream = vmap(grad(lambda x: quantizer(x).sum()), randomness="same")(zeros)
     assert torch.equal(upstream, torch.ones(4, 50))
 

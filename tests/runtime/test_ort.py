@@ -34,10 +34,12 @@ def pixels(batch: int) -> torch.Tensor:
 
 
 def test_with_the_library_our_kernels_run(saved):
-    session, apart = OrtSession(saved[1], native=True), OrtSession(saved[1], chains=False)
-    assert session.executed() == {"Chain1": 1}
-    assert apart.executed() == {"DenseU8Bits": 1, "DenseBits": 1, "DenseFloat": 1}
-    assert session.kernels() == apart.kernels() == {row: native.active(row) for row in ("dense", "dense_u8")}
+    isa = native.available_isas("dense_u8")[0]
+    with native.force(isa):  # else a small product may take another one than a large product does
+        session, apart = OrtSession(saved[1], native=True), OrtSession(saved[1], chains=False)
+        assert session.executed() == {"Chain1": 1}
+        assert apart.executed() == {"DenseU8Bits": 1, "DenseBits": 1, "DenseFloat": 1}
+        assert session.kernels() == apart.kernels() == {"dense": isa, "dense_u8": isa}
 
 
 def test_without_the_library_the_definitions_run(saved):

@@ -24,7 +24,7 @@ def random_thresholds(x: Tensor, seed: Tensor) -> Tensor:
 def _numbered(first: int, end: int, seed: Tensor) -> Tensor:
     """The thresholds of the values with these numbers."""
     h = torch.arange(first, end, dtype=torch.int64, device=seed.device).to(torch.int32)  # int32 wraps, as hashes want
-    h = h.mul_(_signed(0x9E3779B1)).add_(seed.to(torch.int32))
+    h = h.mul_(_signed(0x9E3779B1)) + seed.to(torch.int32)  # not in place: under vmap each sample may have a seed
     for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35)):
         h = h.bitwise_xor_(_without_sign(h, shift)).mul_(_signed(factor))
     h = _without_sign(h.bitwise_xor_(_without_sign(h, 16)), 8)
