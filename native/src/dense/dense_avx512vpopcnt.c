@@ -22,11 +22,11 @@
 #include "../avx512vpopcnt/product.h"
 #include "../epilogue/epilogue_avx512.h"
 #include "../running_xor.h"
+#include "by_rows.h"
 
 OB_TARGET_BEGIN(OB_TARGET_AVX512VPOPCNT)
 
 enum {
-    BLOCK = 256, /* rows that are listed at once */
     LINES = 4,
     PAIR_ROWS = 3,
     PAIR_LONGEST = 128, /* words of one row: four lines of weights as long are 32 KiB, and stay in L1 */
@@ -38,19 +38,6 @@ enum {
     RUNNING_WORDS = 8192,       /* of all rows of a block, 64 KiB of stack */
     RUNNING_ROWS = 256,         /* of a block */
 };
-
-/* ---- plain ---- */
-
-static void plain(const ob_dense_job *job, const ob_dense_part *part) {
-    const ob_product_words words = {.words = job->words, .runs = {1, 1}, .k = job->k};
-    ob_product_row rows[BLOCK];
-    for (int64_t first = 0; first < part->rows; first += BLOCK) {
-        const int64_t count = part->rows - first < BLOCK ? part->rows - first : BLOCK;
-        for (int64_t i = 0, row = part->row + first; i < count; i++, row++)
-            rows[i] = (ob_product_row){job->x + row * job->x_bytes, job->out + row * job->out_bytes};
-        ob_product_avx512vpopcnt(job, rows, count, &words, part->channel, part->channel + part->channels);
-    }
-}
 
 /* ---- two words at once ---- */
 
@@ -203,7 +190,10 @@ void ob_dense_avx512vpopcnt(const ob_dense_job *job, const ob_dense_part *part) 
     const int two = part->rows >= PAIR_LEAST_ROWS && part->channels >= PAIR_LEAST_CHANNELS &&
                     job->words >= PAIR_LEAST_WORDS && job->words <= PAIR_LONGEST &&
                     part->rows * part->channels * job->words >= PAIR_LEAST_STEPS;
-    (two ? pairs : plain)(job, part);
+    if (two)
+        pairs(job, part);
+    else
+        ob_dense_by_rows(job, part, ob_product_avx512vpopcnt);
     ob_clear_tail(job, part);
 }
 

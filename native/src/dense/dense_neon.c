@@ -3,18 +3,10 @@
 #if defined(__aarch64__)
 #include "../epilogue/epilogue_neon.h"
 #include "../neon/product.h"
-
-enum { BLOCK = 256 }; /* rows that are listed at once */
+#include "by_rows.h"
 
 void ob_dense_neon(const ob_dense_job *job, const ob_dense_part *part) {
-    const ob_product_words words = {.words = job->words, .runs = {1, 1}, .k = job->k};
-    ob_product_row rows[BLOCK];
-    for (int64_t first = 0; first < part->rows; first += BLOCK) {
-        const int64_t count = part->rows - first < BLOCK ? part->rows - first : BLOCK;
-        for (int64_t i = 0, row = part->row + first; i < count; i++, row++)
-            rows[i] = (ob_product_row){job->x + row * job->x_bytes, job->out + row * job->out_bytes};
-        ob_product_neon(job, rows, count, &words, part->channel, part->channel + part->channels);
-    }
+    ob_dense_by_rows(job, part, ob_product_neon);
     ob_clear_tail(job, part);
 }
 

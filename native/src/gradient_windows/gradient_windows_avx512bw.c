@@ -15,6 +15,16 @@ OB_INLINE __mmask16 first_lanes(int64_t left) {
     return left >= 16 ? (__mmask16)0xffff : (__mmask16)((1u << left) - 1);
 }
 
+/* 16 channels of a window's four places. */
+typedef struct window {
+    __m512 a, b, c, d;
+} window;
+
+OB_INLINE window load_window(const float *upper, const float *lower, int64_t n, __mmask16 live) {
+    return (window){_mm512_maskz_loadu_ps(live, upper), _mm512_maskz_loadu_ps(live, upper + n),
+                    _mm512_maskz_loadu_ps(live, lower), _mm512_maskz_loadu_ps(live, lower + n)};
+}
+
 static int32_t take(const ob_window_row *row, float *values, unsigned char *which) {
     enum { AHEAD = 2 }; /* windows */
     const __m512 zero = _mm512_setzero_ps();
@@ -23,14 +33,11 @@ static int32_t take(const ob_window_row *row, float *values, unsigned char *whic
         const float *const upper = row->g + 2 * i * row->n, *const lower = upper + row->row_values;
         for (int64_t j = 0; j < row->n; j += 16) {
             const __mmask16 live = first_lanes(row->n - j);
-            const __m512 a = _mm512_maskz_loadu_ps(live, upper + j),
-                         b = _mm512_maskz_loadu_ps(live, upper + row->n + j);
-            const __m512 c = _mm512_maskz_loadu_ps(live, lower + j),
-                         d = _mm512_maskz_loadu_ps(live, lower + row->n + j);
-            const uint32_t of_a = _mm512_cmp_ps_mask(a, zero, _CMP_NEQ_UQ),
-                           of_b = _mm512_cmp_ps_mask(b, zero, _CMP_NEQ_UQ);
-            const uint32_t of_c = _mm512_cmp_ps_mask(c, zero, _CMP_NEQ_UQ),
-                           of_d = _mm512_cmp_ps_mask(d, zero, _CMP_NEQ_UQ);
+            const window w = load_window(upper + j, lower + j, row->n, live);
+            const uint32_t of_a = _mm512_cmp_ps_mask(w.a, zero, _CMP_NEQ_UQ),
+                           of_b = _mm512_cmp_ps_mask(w.b, zero, _CMP_NEQ_UQ);
+            const uint32_t of_c = _mm512_cmp_ps_mask(w.c, zero, _CMP_NEQ_UQ),
+                           of_d = _mm512_cmp_ps_mask(w.d, zero, _CMP_NEQ_UQ);
             _mm_prefetch(upper + 2 * AHEAD * row->n + j, _MM_HINT_T0);
             _mm_prefetch(upper + (2 * AHEAD + 1) * row->n + j, _MM_HINT_T0);
             _mm_prefetch(lower + 2 * AHEAD * row->n + j, _MM_HINT_T0);
@@ -38,7 +45,7 @@ static int32_t take(const ob_window_row *row, float *values, unsigned char *whic
             several |= (of_a & of_b) | (of_c & of_d) | ((of_a | of_b) & (of_c | of_d));
             const __m128i below = _mm_maskz_set1_epi8((__mmask16)(of_c | of_d), 2);
             const __m128i place = _mm_or_si128(below, _mm_maskz_set1_epi8((__mmask16)(of_b | of_d), 1));
-            _mm512_mask_storeu_ps(values + j, live, _mm512_add_ps(_mm512_add_ps(a, b), _mm512_add_ps(c, d)));
+            _mm512_mask_storeu_ps(values + j, live, _mm512_add_ps(_mm512_add_ps(w.a, w.b), _mm512_add_ps(w.c, w.d)));
             _mm_mask_storeu_epi8(which + j, live, place);
         }
         if (several) return 1;
@@ -51,12 +58,10 @@ static void largest(const ob_window_row *row, float *values, unsigned char *whic
         const float *const upper = row->g + 2 * i * row->n, *const lower = upper + row->row_values;
         for (int64_t j = 0; j < row->n; j += 16) {
             const __mmask16 live = first_lanes(row->n - j);
-            const __m512 a = _mm512_maskz_loadu_ps(live, upper + j),
-                         b = _mm512_maskz_loadu_ps(live, upper + row->n + j);
-            const __m512 c = _mm512_maskz_loadu_ps(live, lower + j),
-                         d = _mm512_maskz_loadu_ps(live, lower + row->n + j);
-            const __mmask16 of_b = _mm512_cmp_ps_mask(b, a, _CMP_GT_OQ), of_d = _mm512_cmp_ps_mask(d, c, _CMP_GT_OQ);
-            const __m512 above = _mm512_mask_mov_ps(a, of_b, b), under = _mm512_mask_mov_ps(c, of_d, d);
+            const window w = load_window(upper + j, lower + j, row->n, live);
+            const __mmask16 of_b = _mm512_cmp_ps_mask(w.b, w.a, _CMP_GT_OQ),
+                            of_d = _mm512_cmp_ps_mask(w.d, w.c, _CMP_GT_OQ);
+            const __m512 above = _mm512_mask_mov_ps(w.a, of_b, w.b), under = _mm512_mask_mov_ps(w.c, of_d, w.d);
             const __mmask16 below = _mm512_cmp_ps_mask(under, above, _CMP_GT_OQ);
             const __mmask16 right = (__mmask16)((below & of_d) | (~below & of_b));
             const __m128i place = _mm_or_si128(_mm_maskz_set1_epi8(below, 2), _mm_maskz_set1_epi8(right, 1));

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from onebit.nn._sign_products import NEAREST, Gradients, backward_dtype, packed, plain, signs_in, through
 
-_NHWC, _NCHW = (0, 2, 3, 1), (0, 3, 1, 2)
+_NHWC, NCHW = (0, 2, 3, 1), (0, 3, 1, 2)
 
 
 @torch.library.custom_op("onebit::sign_conv2d", mutates_args=(), device_types="cpu")
@@ -38,7 +38,7 @@ def sign_conv2d(
     handle = torch.ops.onebit.pack_conv_weights(rows, c, groups, kernel)
     sizes = (n, c, kernel, stride, padding, dilation, groups, pad_value)
     y: Tensor = torch.ops.onebit.conv2d_float(words, handle, *sizes, *plain(n))
-    return y.permute(_NCHW), words, rows
+    return y.permute(NCHW), words, rows
 
 
 @sign_conv2d.register_fake
@@ -55,14 +55,21 @@ def _(
     windows: list[bool],  # noqa: ARG001
     backward: str,  # noqa: ARG001
 ) -> tuple[Tensor, Tensor, Tensor]:
-    height, width = (
+    words, rows = packed(x, None, 1), packed(weight, None, 1)
+    y = x.new_empty((x.shape[0], *output_size(x, weight, stride, padding, dilation), weight.shape[0]))
+    return y.permute(NCHW), words, rows
+
+
+def output_size(
+    x: Tensor, weight: Tensor, stride: list[int], padding: list[int], dilation: list[int]
+) -> tuple[int, ...]:
+    """H' and W' of a convolution."""
+    return tuple(
         (x.shape[2 + i] + padding[2 * i] + padding[2 * i + 1] - dilation[i] * (weight.shape[2 + i] - 1) - 1)
         // stride[i]
         + 1
         for i in range(2)
     )
-    words, rows = packed(x, None, 1), packed(weight, None, 1)
-    return x.new_empty((x.shape[0], height, width, weight.shape[0])).permute(_NCHW), words, rows
 
 
 def _remember(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor, Tensor]) -> None:
@@ -73,15 +80,16 @@ def _remember(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor, T
 
 
 def _backward(ctx: Any, upstream: Tensor, *_: Any) -> tuple[Tensor | None, ...]:
-    return *(_of_bytes(ctx, upstream) if ctx.how == "int8" else _of_floats(ctx, upstream)), *[None] * 9
+    return *(of_bytes(ctx, upstream) if ctx.how == "int8" else _of_floats(ctx, upstream)), *[None] * 9
 
 
-def _of_bytes(ctx: Any, upstream: Tensor) -> Gradients:
-    x, weight, words, rows = ctx.saved_tensors
+def of_bytes(ctx: Any, upstream: Tensor) -> Gradients:
+    """Both gradients by whole numbers; a fifth tensor that was saved is the places that a max pool chose."""
+    x, weight, words, rows, *which = ctx.saved_tensors
     values = (operand.permute(_NHWC) for operand in (upstream, x, weight))
     geometry, wanted = (ctx.stride, ctx.padding, ctx.dilation, ctx.pad_value), ctx.needs_input_grad[:2]
-    found = torch.ops.onebit.sign_gradients(*values, words, rows, *geometry, ctx.windows, wanted, NEAREST)
-    gx, gw = (g.permute(_NCHW) if want else None for g, want in zip(found, wanted, strict=True))
+    found = torch.ops.onebit.sign_gradients(*values, words, rows, *geometry, ctx.windows, wanted, NEAREST, *which)
+    gx, gw = (g.permute(NCHW) if want else None for g, want in zip(found, wanted, strict=True))
     return gx, gw
 
 
@@ -90,7 +98,7 @@ def _of_floats(ctx: Any, upstream: Tensor) -> Gradients:
     dtype = backward_dtype(ctx.how)
     top, bottom, left, right = ctx.padding
     operands = ((words, x), (rows, weight))
-    xs, ws = (signs_in(dtype, bits, values.permute(_NHWC)).permute(_NCHW) for bits, values in operands)
+    xs, ws = (signs_in(dtype, bits, values.permute(_NHWC)).permute(NCHW) for bits, values in operands)
     sides = [top, left]
     explicit = ctx.pad_value != 0 or top != bottom or left != right  # torch's own padding is symmetric, and of zeros
     if explicit:

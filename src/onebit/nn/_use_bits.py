@@ -32,7 +32,8 @@ def use_bits(model: nn.Module, backward: torch.dtype | None = torch.float32) -> 
             f"use_bits: backward is {backward}. Expected torch.float32, torch.bfloat16, torch.int8 or None."
         )
     if backward is not None:
-        from onebit.nn import _sign_conv2d, _sign_conv2d_pooled, _sign_linear  # noqa: F401  they load libonebit, which training does not need
+        # They load libonebit, which training does not need.
+        from onebit.nn import _sign_conv2d, _sign_conv2d_pooled, _sign_linear  # noqa: F401
     chosen = []
     for name, layer in model.named_modules():
         if isinstance(layer, BinaryLayer):
