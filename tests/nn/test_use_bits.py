@@ -6,7 +6,8 @@ import torch
 from torch import nn as torch_nn
 
 from onebit._errors import OptionError
-from onebit.nn import BinaryConv2d, BinaryLinear, use_bits
+from onebit.nn import BinaryConv2d, BinaryLinear, _use_bits, use_bits
+from onebit.ops import native
 from onebit.quantizers import checked
 
 BOTH = {"input_quantizer": "sign", "weight_quantizer": "sign"}
@@ -26,6 +27,24 @@ def test_a_convolution_of_several_groups_goes_back_in_float32_where_int8_is_aske
     model = torch_nn.Sequential(BinaryConv2d(8, 8, 3, **BOTH), BinaryConv2d(8, 8, 3, groups=2, **BOTH))
     assert use_bits(model, torch.int8) == ["0", "1"]
     assert [layer.bits_backward for layer in model] == [torch.int8, torch.float32]
+
+
+@pytest.mark.parametrize("isa", native.available_isas("gradient_x"))
+def test_auto_takes_int8_where_vectors_multiply_bytes(isa):
+    model = torch_nn.Sequential(BinaryConv2d(8, 8, 3, **BOTH), BinaryConv2d(8, 8, 3, groups=2, **BOTH))
+    with native.force(isa):
+        assert use_bits(model, "auto") == ["0", "1"]
+    expected = torch.float32 if isa == "scalar" else torch.int8
+    assert [layer.bits_backward for layer in model] == [expected, torch.float32]
+
+
+def test_bfloat16_is_slow_on_an_x86_without_its_instructions_only(monkeypatch):
+    for machine, has, fast in [("x86_64", True, True), ("AMD64", False, False), ("arm64", False, True)]:
+        monkeypatch.setattr(_use_bits.platform, "machine", lambda machine=machine: machine)
+        monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda has=has: has, raising=False)
+        assert _use_bits.halves_are_fast() == fast
+    monkeypatch.delattr(torch.cpu, "_is_avx512_bf16_supported")
+    assert _use_bits.halves_are_fast()
 
 
 def test_float64_autocast_and_checked_go_over_floats():

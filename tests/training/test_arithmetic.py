@@ -40,13 +40,28 @@ def test_it_says_what_runs():
 
 
 @pytest.mark.parametrize("isa", native.available_isas("gradient_x"))
-def test_int8_where_no_instruction_multiplies_bytes_is_said_to_be_slow(isa):
+def test_int8_where_no_vector_multiplies_bytes_is_said_to_be_slow(isa):
     with native.force(isa):
         said = set_arithmetic(network(), ArithmeticOptions(backward="int8"), CPU)
-        others = set_arithmetic(network(), ArithmeticOptions(backward="bfloat16"), CPU)
-    assert (f"int8 is SLOW here: no AVX-512 VNNI, kernels of {isa};" in said) == (isa != "avx512vpopcnt")
-    assert "SLOW" not in others
-    assert "\n" not in said
+        auto = set_arithmetic(network(), ArithmeticOptions(backward="auto"), CPU)
+    slow = "; int8 is SLOW here: its kernels are those of scalar; arithmetic.backward=auto is faster"
+    assert said.endswith(slow if isa == "scalar" else "their gradients in int8")
+    assert auto.endswith(f"their gradients in {'float32' if isa == 'scalar' else 'int8'}")
+
+
+@pytest.mark.parametrize(
+    ("options", "instead"),
+    [
+        (ArithmeticOptions(backward="bfloat16"), "backward=auto"),
+        (ArithmeticOptions(autocast="bfloat16"), "autocast=null"),
+    ],
+)
+def test_bfloat16_where_the_cpu_cannot_multiply_it_is_said_to_be_slow(options, instead, monkeypatch):
+    for fast in (True, False):
+        monkeypatch.setattr(_arithmetic, "halves_are_fast", lambda fast=fast: fast)
+        said = set_arithmetic(network(), options, CPU)
+        assert said.endswith(f"SLOW here: this CPU cannot multiply it; arithmetic.{instead} is faster") != fast
+    assert "SLOW" not in set_arithmetic(network(), ArithmeticOptions(autocast="bfloat16"), torch.device("meta"))
 
 
 def test_a_network_without_two_signs_is_said_to_stay_on_floats():

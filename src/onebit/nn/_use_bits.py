@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import platform
+from typing import Literal
+
 import torch
 from torch import nn
 
@@ -14,7 +17,7 @@ from onebit.nn._linear import BinaryLinear
 _SIGNS = (-1, +1)
 
 
-def use_bits(model: nn.Module, backward: torch.dtype | None = torch.float32) -> list[str]:
+def use_bits(model: nn.Module, backward: torch.dtype | Literal["auto"] | None = torch.float32) -> list[str]:
     """Let the forward pass of every layer between two signs run on packed bits; returns the names of those layers.
 
     y = k - 2 popcount(sign(x) ^ sign(w)) is the same whole number that float32 arithmetic finds, at a fraction of the
@@ -24,16 +27,19 @@ def use_bits(model: nn.Module, backward: torch.dtype | None = torch.float32) -> 
         gives the gradients of the layer without bits; torch.bfloat16 rounds to 8 bits of mantissa, and is faster on
         CPUs that multiply it in hardware; torch.int8 rounds to -127 to 127 steps, of a size for each picture and for
         each channel, and sums whole numbers, fastest (see `onebit.ops.sign_gradients`). A convolution of several
-        groups goes back in float32 then: its `bits_backward` says so. None turns bits off again.
+        groups goes back in float32 then. "auto" is torch.int8 where vectors of this CPU multiply bytes (x86 from AVX2
+        on), else torch.float32. A layer's `bits_backward` says what it has. None turns bits off again.
     Raises NativeError if libonebit is missing, OptionError for another dtype. Source: arXiv:1602.02830.
     """
-    if backward not in (torch.float32, torch.bfloat16, torch.int8, None):
+    if backward not in (torch.float32, torch.bfloat16, torch.int8, "auto", None):
         raise OptionError(
-            f"use_bits: backward is {backward}. Expected torch.float32, torch.bfloat16, torch.int8 or None."
+            f"use_bits: backward is {backward!r}. Expected torch.float32, torch.bfloat16, torch.int8, 'auto' or None."
         )
     if backward is not None:
         # They load libonebit, which training does not need.
         from onebit.nn import _sign_conv2d, _sign_conv2d_pooled, _sign_linear  # noqa: F401
+    if backward == "auto":
+        backward = torch.int8 if bytes_are_fast()[0] else torch.float32
     chosen = []
     for name, layer in model.named_modules():
         if isinstance(layer, BinaryLayer):
@@ -44,11 +50,17 @@ def use_bits(model: nn.Module, backward: torch.dtype | None = torch.float32) -> 
 
 
 def bytes_are_fast() -> tuple[bool, str]:
-    """Whether a backward pass in int8 has a processor that multiplies bytes, and the name of its kernels."""
+    """Whether vectors of this CPU multiply the bytes of a backward pass in int8, and the name of its kernels."""
     from onebit.ops import native
 
     isa = native.active("gradient_x")
-    return isa == "avx512vpopcnt", isa
+    return isa != "scalar", isa
+
+
+def halves_are_fast() -> bool:
+    """Whether this CPU has instructions that multiply bfloat16, as far as torch can tell: it knows for x86 only."""
+    known = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+    return known is None or platform.machine().lower() not in ("x86_64", "amd64") or bool(known())
 
 
 def _backward_of(layer: BinaryLayer, backward: torch.dtype | None) -> torch.dtype | None:

@@ -9,7 +9,7 @@ from torch import nn
 
 from onebit._errors import NativeError
 from onebit.nn import BinaryConv2d, binary_layers, use_bits
-from onebit.nn._use_bits import bytes_are_fast
+from onebit.nn._use_bits import bytes_are_fast, halves_are_fast
 from onebit.training._recipe import ArithmeticOptions
 
 
@@ -23,13 +23,14 @@ def set_arithmetic(model: nn.Module, options: ArithmeticOptions, device: torch.d
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     count = sum(1 for _ in binary_layers(model))
     if options.autocast:
-        return f"forward and backward by autocast in {options.autocast}: signs are exact, sums up to 256"
+        said = f"forward and backward by autocast in {options.autocast}: signs are exact, sums up to 256"
+        return said + (_slowness(said, "autocast=null") if device.type == "cpu" else "")
     if options.forward == "float":
         return "forward on floats, as the recipe says"
     if options.forward == "auto" and device.type != "cpu":
         return f"forward on floats, on {device.type}"
     try:
-        chosen = use_bits(model, getattr(torch, options.backward))
+        chosen = use_bits(model, "auto" if options.backward == "auto" else getattr(torch, options.backward))
     except NativeError as error:
         if options.forward == "bits":
             raise
@@ -38,17 +39,16 @@ def set_arithmetic(model: nn.Module, options: ArithmeticOptions, device: torch.d
         return f"forward and backward on floats: none of {count} binary layers stands between two signs"
     gradients = _gradients(model)
     said = f"forward on bits in {len(chosen)} of {count} binary layers, their gradients in {gradients}"
-    return said + (_slowness() if "int8" in gradients else "")
+    return said + _slowness(gradients, "backward=auto")
 
 
-def _slowness() -> str:
-    """What int8 costs on a processor that has no instruction for it; "" elsewhere."""
-    fast, isa = bytes_are_fast()
-    return (
-        ""
-        if fast
-        else f"; int8 is SLOW here: no AVX-512 VNNI, kernels of {isa}; arithmetic.backward=float32 may be faster"
-    )
+def _slowness(numbers: str, instead: str) -> str:
+    """What these numbers cost on a CPU that has no instructions for them; "" elsewhere."""
+    if "int8" in numbers and not bytes_are_fast()[0]:
+        return f"; int8 is SLOW here: its kernels are those of {bytes_are_fast()[1]}; arithmetic.{instead} is faster"
+    if "bfloat16" in numbers and not halves_are_fast():
+        return f"; bfloat16 is SLOW here: this CPU cannot multiply it; arithmetic.{instead} is faster"
+    return ""
 
 
 def _gradients(model: nn.Module) -> str:

@@ -55,14 +55,15 @@ class ArithmeticOptions:
 
     forward: "bits" multiplies packed signs, which gives the sums of float32 exactly, on a CPU; "float" multiplies
         floats; "auto" takes bits where there are any to take, and says what it took.
-    backward: the numbers in which layers on bits multiply gradients, see `onebit.nn.use_bits`.
+    backward: the numbers in which layers on bits multiply gradients, see `onebit.nn.use_bits`; "auto" takes those that
+        this CPU is quick with, and says which: another kind of CPU may take others.
     autocast: "bfloat16" lets torch multiply floats in it while training (evaluation stays in float32). Signs are exact
         in it, their sums only up to 256. Layers are then not on bits.
     compile: let torch.compile make one program of the network; results differ from those without in the last digits.
     """
 
     forward: Literal["auto", "bits", "float"] = "auto"
-    backward: Literal["float32", "bfloat16", "int8"] = "float32"
+    backward: Literal["auto", "float32", "bfloat16", "int8"] = "float32"
     autocast: Literal["bfloat16", None] = None
     compile: bool = False
 
