@@ -141,6 +141,27 @@ def test_one_more_gradient_in_a_window_or_outside_of_all_counts(place):
 
 
 @pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("largest", [1.0, -1.0])
+@pytest.mark.parametrize("signs", [(1, 1, 1, 1), (1, -1, 1, -1), (1, 1, -1, -1), (1, -1, -1, 1)])
+def test_sums_as_large_as_they_get_do_not_wrap(isa, signs, largest):
+    """Every term of a sum has one sign, and there are more terms than sums of 16 bits hold."""
+    n, shape = 272, (3, 12, 12, 5)
+    grid = torch.tensor(signs).float().outer(torch.tensor(signs))
+    x = grid.repeat(3, 3)[None, :, :, None].expand(shape).contiguous()
+    w = grid[:3, :3].reshape(1, 3, 3, 1).expand(n, 3, 3, shape[-1]).contiguous()
+    everywhere = torch.full((*shape[:3], n), largest)
+    places = [torch.zeros(2, 2) for _ in range(4)]
+    for i, place in enumerate(places):
+        place.view(-1)[i] = 1.0
+    for mask in [torch.ones(2, 2), *places]:
+        g = everywhere * mask.repeat(6, 6)[None, :, :, None]
+        with native.force(isa):
+            found = run(g, x, w, *SAME, *ALL, NEAREST)
+        for one, expected in zip(found, obvious(g, x, w, *SAME, *ALL, NEAREST), strict=True):
+            assert torch.equal(one, expected)
+
+
+@pytest.mark.parametrize("isa", ISAS)
 def test_a_linear_layer_is_a_picture_of_one_place_for_each_row(isa):
     g, x, w = operands(70, (1, 1), 300, 77, (1, 1), geometry := ([1, 1], [0, 0, 0, 0], [1, 1], 0))
     with native.force(isa):

@@ -7,7 +7,7 @@
 #include "../cpu.h"
 #include "../target.h"
 
-#define OB_DOT _mm512_dpbusd_epi32
+#define OB_VNNI
 OB_TARGET_BEGIN(OB_TARGET_AVX512VPOPCNT)
 #include "../sign_gradients/product_avx512.h"
 

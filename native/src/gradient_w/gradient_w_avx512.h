@@ -1,8 +1,8 @@
 /* gradient_w_avx512.h: 4 channels n of w's gradient x 64 channels c, by product_avx512.h: rows are signed bytes of the
- * gradient, the panel is x. The includer names the kernel (OB_GRADIENT_KERNEL), its target and OB_DOT. */
+ * gradient, the panel is x. The includer names the kernel (OB_GRADIENT_KERNEL) and its target (OB_TARGET_PRODUCT). */
 #include "../target.h"
 
-OB_TARGET_BEGIN(OB_TARGET_DOT)
+OB_TARGET_BEGIN(OB_TARGET_PRODUCT)
 #include "../sign_gradients/product_avx512.h"
 
 /* What finish will read, from memory or L2, while the products are on their way. */
@@ -37,7 +37,7 @@ void OB_GRADIENT_KERNEL(const ob_gradient_w_job *job) {
         ob_sums s;
         for (int64_t r = 0; r < OB_PANEL_ROWS && j + r < job->n; r++) ask_for(job, (j + r) * job->out_step);
         ob_clear_sums(&s);
-        ob_add_quads(&s, job->panel, row, job->quads, 4 * OB_BLOCK_CHANNELS, 0);
+        ob_add_quads(&s, job->panel, row, job->quads, job->short_quads, 4 * OB_BLOCK_CHANNELS, 0);
         OB_UNROLL
         for (int r = 0; r < OB_PANEL_ROWS; r++)
             if (j + r < job->n) finish(job, j + r, s.of_i32x16[r]);

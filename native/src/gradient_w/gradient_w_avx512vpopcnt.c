@@ -1,7 +1,7 @@
 /* gradient_w_avx512vpopcnt.c: gradient_w_avx512.h, whose four products per lane are one instruction (VNNI). */
 #if defined(__x86_64__)
 #define OB_GRADIENT_KERNEL ob_gradient_w_avx512vpopcnt
-#define OB_DOT _mm512_dpbusd_epi32
-#define OB_TARGET_DOT OB_TARGET_AVX512VPOPCNT
+#define OB_VNNI
+#define OB_TARGET_PRODUCT OB_TARGET_AVX512VPOPCNT
 #include "gradient_w_avx512.h"
 #endif

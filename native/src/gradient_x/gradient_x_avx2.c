@@ -1,7 +1,6 @@
 /* gradient_x_avx2.c: 4 places of x's gradient x 16 channels, by product_avx2.h: rows are unsigned bytes of the
  * gradient, the panel is w. */
 #if defined(__x86_64__)
-#include "../sign_gradients/product_scalar.h"
 #include "../target.h"
 
 OB_TARGET_BEGIN(OB_TARGET_AVX2)
@@ -17,16 +16,17 @@ static void tile(const ob_gradient_x_job *job, int64_t first, int64_t rows, int 
     for (int64_t tap = 0; tap < job->taps; tap++, panel += OB_QUAD_BYTES * job->quads) {
         OB_UNROLL
         for (int r = 0; r < OB_PANEL_ROWS; r++) row[r] = start[r] + job->tap_bytes[tap];
-        ob_add_quads(sum, panel, row, job->quads, 4, 1);
+        ob_add_quads(sum, panel, row, job->quads, job->short_quads, 4, 1);
     }
     OB_UNROLL
     for (int r = 0; r < OB_PANEL_ROWS; r++) {
-        int32_t y[16];
-        ob_spill(sum[r], y);
         if (first + r >= rows) break;
-        for (int64_t i = 0; i < 16 && 16 * part + i < job->channels; i++) {
-            const int64_t at = job->pixels[first + r] + 16 * part + i;
-            job->out[at] = ob_gradient_of(y[i] + job->base[16 * part + i], job->steps[first + r], job->window, at);
+        OB_UNROLL
+        for (int v = 0; v < 2; v++) {
+            const int64_t c = 16 * part + 8 * v, at = job->pixels[first + r] + c;
+            const __m256i base_i32x8 = _mm256_loadu_si256((const __m256i *)(const void *)(job->base + c));
+            ob_store_gradient(job->out + at, job->window ? job->window + at : NULL, ob_live(job->channels, c),
+                              _mm256_add_epi32(sum[r][v], base_i32x8), job->steps[first + r]);
         }
     }
 }

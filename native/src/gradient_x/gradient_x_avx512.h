@@ -1,8 +1,8 @@
 /* gradient_x_avx512.h: 4 places of x's gradient x 64 channels, by product_avx512.h: rows are unsigned bytes of the
- * gradient, the panel is w. The includer names the kernel (OB_GRADIENT_KERNEL), its target and OB_DOT. */
+ * gradient, the panel is w. The includer names the kernel (OB_GRADIENT_KERNEL) and its target (OB_TARGET_PRODUCT). */
 #include "../target.h"
 
-OB_TARGET_BEGIN(OB_TARGET_DOT)
+OB_TARGET_BEGIN(OB_TARGET_PRODUCT)
 #include "../sign_gradients/product_avx512.h"
 
 void OB_GRADIENT_KERNEL(const ob_gradient_x_job *job, int64_t rows) {
@@ -21,7 +21,7 @@ void OB_GRADIENT_KERNEL(const ob_gradient_x_job *job, int64_t rows) {
         for (int64_t tap = 0; tap < job->taps; tap++, panel += OB_QUAD_BYTES * job->quads) {
             OB_UNROLL
             for (int r = 0; r < OB_PANEL_ROWS; r++) row[r] = start[r] + job->tap_bytes[tap];
-            ob_add_quads(&s, panel, row, job->quads, 4, 1);
+            ob_add_quads(&s, panel, row, job->quads, job->short_quads, 4, 1);
         }
         OB_UNROLL
         for (int r = 0; r < OB_PANEL_ROWS; r++) {

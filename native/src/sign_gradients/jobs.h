@@ -14,6 +14,11 @@ enum {
     OB_BLOCK_CHANNELS = 16,                /* channels n that stand together in bytes for w */
 };
 
+/* Quads whose products may be added up in 16 bits, two of every quad to a sum, whatever the bytes up to these are. */
+static inline int64_t ob_short_quads(int64_t largest_unsigned, int64_t largest_signed) {
+    return INT16_MAX / (2 * largest_unsigned * largest_signed);
+}
+
 /* The gradient as bytes, twice. Pictures: q + 128 at padded places. Blocks: q as [blocks][quads][16][4]. */
 typedef struct ob_gradient_bytes_job {
     const float *g; /* (positions, n) */
@@ -31,6 +36,7 @@ typedef struct ob_gradient_bytes_job {
 typedef struct ob_gradient_x_job {
     const unsigned char *panel, *pictures;
     int64_t taps, quads, channels;  /* channels: of the panel, those that exist */
+    int64_t short_quads;            /* ob_short_quads of both factors */
     const int64_t *tap_bytes;       /* tap t of row r starts at pictures + places[r] + tap_bytes[t] */
     const int64_t *places, *pixels; /* row r's floats start at number pixels[r] of window and out */
     const float *steps;             /* of each row */
@@ -43,6 +49,7 @@ typedef struct ob_gradient_x_job {
 typedef struct ob_gradient_w_job {
     const unsigned char *panel, *blocks;               /* blocks: from the first quad of this call */
     int64_t quads, block_bytes, n, channels, out_step; /* out_step: from channel to channel n in out and window */
+    int64_t short_quads;                               /* ob_short_quads of both factors */
     int32_t first, last;                               /* first: out holds nothing yet; last: out becomes floats */
     const int32_t *base;                               /* of each channel n, n rounded up to 16 */
     const float *steps;                                /* likewise */

@@ -95,6 +95,7 @@ void ob_pooled_w(const ob_pooled_job *job, int64_t unit, unsigned char *slot) {
         for (int64_t k = 0; k < OB_WINDOW_FACTORS; k++) {
             const ob_gradient_w_job w = {.panel = panels + k * OB_PANEL_QUADS * OB_QUAD_BYTES,
                                          .quads = quads,
+                                         .short_quads = ob_short_quads(2 * OB_WINDOW_ZERO, 127),
                                          .channels = OB_PANEL_CHANNELS,
                                          .out_step = OB_POOLED_SUMS,
                                          .first = quad == 0};

@@ -40,11 +40,14 @@ static void planes_of_panel(const ob_pooled_job *job, int64_t panel) {
 
 static ob_gradient_x_job x_job(const ob_pooled_job *job, int64_t panel, int64_t plane) {
     static const int64_t origin = 0;
-    return (ob_gradient_x_job){.panel = plane_of(job, panel, plane),
-                               .taps = 1,
-                               .quads = job->inner.plan.n_quads,
-                               .channels = OB_PANEL_CHANNELS,
-                               .tap_bytes = &origin};
+    static const int64_t most[OB_WINDOW_FACTORS] = {[OB_SECOND] = 2, [OB_SUM] = 3, [OB_DIFFERENCE] = 3, [OB_FIRST] = 2};
+    return (ob_gradient_x_job){
+        .panel = plane_of(job, panel, plane),
+        .taps = 1,
+        .quads = job->inner.plan.n_quads,
+        .short_quads = ob_short_quads(255, most[plane / OB_WINDOW_FACTORS] * most[plane % OB_WINDOW_FACTORS]),
+        .channels = OB_PANEL_CHANNELS,
+        .tap_bytes = &origin};
 }
 
 static void bases_of_panel(const ob_pooled_job *job, int64_t panel) {

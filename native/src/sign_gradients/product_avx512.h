@@ -1,11 +1,18 @@
-/* product_avx512.h: 4 rows of bytes times a panel: sums of 4 x 64 channels in 16 vectors. The includer names what
- * stands for vpdpbusd (OB_DOT: sum, unsigned bytes, signed bytes), inside a target region.
+/* product_avx512.h: 4 rows of bytes times a panel: sums of 4 x 64 channels in 16 vectors. Inside a target region. With
+ * OB_VNNI vpdpbusd adds four products in 32 bits; without, vpmaddubsw adds two in 16 bits, and so many quads are added
+ * there as fit.
  *
- * Cost of a quad, 1,024 MAC: 16 vpdpbusd, 4 loads of the panel, 4 broadcasting loads.
- * Limit: two vpdpbusd per cycle = 128 MAC/cycle (Zen 5), which leaves room to stream the panel from L2. */
+ * Cost of a quad, 1,024 MAC: 16 vpdpbusd or 16 times (vpmaddubsw, vpaddw), 4 loads of the panel, 4 broadcasting loads.
+ * Limit: two of either per cycle = 128 MAC/cycle (Zen 5), which leaves room to stream the panel from L2. */
 #include <immintrin.h>
 
 #include "../kernels.h"
+
+#ifdef OB_VNNI
+#define OB_DOT _mm512_dpbusd_epi32
+#else
+#define OB_DOT(sum, x_u8x64, w_i8x64) _mm512_add_epi16(sum, _mm512_maddubs_epi16(x_u8x64, w_i8x64))
+#endif
 
 typedef struct ob_sums {
     __m512i of_i32x16[OB_PANEL_ROWS][4];
@@ -19,11 +26,11 @@ OB_INLINE void ob_clear_sums(ob_sums *s) {
     }
 }
 
-/* step: bytes from quad to quad of a row; unsigned_rows: the rows' bytes are unsigned and the panel's signed, or not.
- */
-OB_INLINE void ob_add_quads(ob_sums *s, const unsigned char *panel, const unsigned char *const row[OB_PANEL_ROWS],
-                            int64_t quads, const int64_t step, const int unsigned_rows) {
-    for (int64_t q = 0; q < quads; q++) {
+/* The products of quads [q, end), added by OB_DOT. step: bytes from quad to quad of a row; unsigned_rows: the rows'
+ * bytes are unsigned and the panel's signed, or not. */
+OB_INLINE void ob_multiply(ob_sums *s, const unsigned char *panel, const unsigned char *const row[OB_PANEL_ROWS],
+                           int64_t q, int64_t end, const int64_t step, const int unsigned_rows) {
+    for (; q < end; q++) {
         __m512i panel_8x64[4];
         OB_UNROLL
         for (int v = 0; v < 4; v++) panel_8x64[v] = _mm512_loadu_si512(panel + OB_QUAD_BYTES * q + 64 * v);
@@ -40,6 +47,29 @@ OB_INLINE void ob_add_quads(ob_sums *s, const unsigned char *panel, const unsign
             }
         }
     }
+}
+
+/* short_quads: how many quads 16 bits hold. */
+OB_INLINE void ob_add_quads(ob_sums *s, const unsigned char *panel, const unsigned char *const row[OB_PANEL_ROWS],
+                            int64_t quads, int64_t short_quads, const int64_t step, const int unsigned_rows) {
+#ifdef OB_VNNI
+    (void)short_quads;
+    ob_multiply(s, panel, row, 0, quads, step, unsigned_rows);
+#else
+    for (int64_t q = 0; q < quads; q += short_quads) {
+        ob_sums pairs; /* of 16 bits */
+        ob_clear_sums(&pairs);
+        ob_multiply(&pairs, panel, row, q, q + short_quads < quads ? q + short_quads : quads, step, unsigned_rows);
+        OB_UNROLL
+        for (int r = 0; r < OB_PANEL_ROWS; r++) {
+            OB_UNROLL
+            for (int v = 0; v < 4; v++) {
+                const __m512i sum_i32x16 = _mm512_madd_epi16(pairs.of_i32x16[r][v], _mm512_set1_epi16(1));
+                s->of_i32x16[r][v] = _mm512_add_epi32(s->of_i32x16[r][v], sum_i32x16);
+            }
+        }
+    }
+#endif
 }
 
 /* Which of 16 channels from `first` exist. */

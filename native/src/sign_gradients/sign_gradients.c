@@ -31,6 +31,7 @@ static ob_gradient_x_job x_job(const ob_gradients_job *s, int64_t phase, int64_t
         .pictures = s->work + p->pictures,
         .taps = taps_of[1] - taps_of[0],
         .quads = p->n_quads,
+        .short_quads = ob_short_quads(255, 1),
         .channels = ob_least(OB_PANEL_CHANNELS, s->call->c - c),
         .tap_bytes = OB_PART(s, const int64_t, tap_bytes) + taps_of[0],
         .base = OB_PART(s, const int32_t, base_x) + phase * p->panels * OB_PANEL_CHANNELS + c,
@@ -112,6 +113,7 @@ static void w_task(const ob_gradients_job *s, int64_t index) {
     const unsigned char *words[4 * OB_PANEL_QUADS];
     _Alignas(64) unsigned char bytes[OB_PANEL_QUADS * OB_QUAD_BYTES];
     ob_gradient_w_job job = {.panel = bytes,
+                             .short_quads = ob_short_quads(2, 127),
                              .block_bytes = s->bytes_job.block_bytes,
                              .n = s->call->n,
                              .channels = ob_least(OB_PANEL_CHANNELS, s->call->c - panel * OB_PANEL_CHANNELS),
