@@ -47,6 +47,13 @@ def test_runs_that_differ_in_more_than_their_seed_are_rows_of_their_own():
     assert len({one.stem for one in (ONE, changed, longer, copy, TWIN)}) == 5
 
 
+def test_many_changes_make_a_command_and_no_long_name():
+    changes = {"data.preprocess": ["unit", "zca"], **{f"model.options.option{i}": 10.0**-i for i in range(20)}}
+    changed = dataclasses.replace(ONE, changes=changes)
+    assert "with `data.preprocess=[unit,zca] model.options.option0=1.0 " in results_page([changed])
+    assert len(changed.stem) < 100
+
+
 def test_what_was_not_run_is_said():
     page = results_page([TWIN])
     assert row(page, "imagenet-alexnet")[3] == "no run"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import os
 from collections.abc import Iterable, Sequence
@@ -67,8 +68,9 @@ class Summary:
 
     @property
     def stem(self) -> str:
-        """The name of its file and its picture."""
-        changes = "".join(f"-{key}-{value}" for key, value in self.changes.items())
+        """The name of its file and its picture: changes as a digest, since file systems and clones limit names."""
+        digest = hashlib.sha256(json.dumps(self.changes, sort_keys=True).encode()).hexdigest()[:8]
+        changes = f"-changed-{digest}" if self.changes else ""
         text = f"{self.recipe}-{self.data}-{self.epochs}-epochs{changes}-seed-{self.seed}".lower()
         return "-".join("".join(one if one.isalnum() else " " for one in text).split())
 
@@ -142,7 +144,8 @@ def results_page(summaries: Sequence[Summary], pictures: Iterable[str] = ()) -> 
     there = set(pictures)
     rows = [row for name in [*PUBLISHED, *_others(summaries)] for row in _rows(name, summaries)]
     links = [
-        f"### {one.recipe}, {one.data}, {_epochs(one)}, seed {one.seed}\n![curves](results/{one.stem}.png)"
+        f"### {one.recipe}, {one.data}, {_epochs(one)}{_changed(one)}, seed {one.seed}\n"
+        f"![curves](results/{one.stem}.png)"
         for one in summaries
         if one.stem in there
     ]
@@ -201,9 +204,15 @@ def _rows(base: str, summaries: Sequence[Summary]) -> list[tuple[str, ...]]:
 def _row(group: Sequence[Summary], twins: Sequence[Summary], published: str) -> tuple[str, ...]:
     one = group[0]
     beside = [_twin_cell(twin) for twin in _groups([twin for twin in twins if twin.data == one.data])]
-    name = "".join(f"{key}={value} " for key, value in one.changes.items())
-    reached = f"**{_error(group)}**" + (f" with `{name.strip()}`" if name else "")
+    reached = f"**{_error(group)}**{_changed(one)}"
     return (one.data, published, reached, "; ".join(beside) or "-", *_facts(group))
+
+
+def _changed(one: Summary) -> str:
+    """What `onebit train --set` would be given."""
+    given = {key: f"[{','.join(map(str, v))}]" if isinstance(v, list) else v for key, v in one.changes.items()}
+    changes = " ".join(f"{key}={value}" for key, value in given.items())
+    return f" with `{changes}`" if changes else ""
 
 
 def _facts(group: Sequence[Summary]) -> tuple[str, ...]:
