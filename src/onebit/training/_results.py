@@ -237,7 +237,7 @@ def _error(group: Sequence[Summary]) -> str:
 
 
 def _twin_cell(group: Sequence[Summary]) -> str:
-    return f"{_error(group)}, {_epochs(group[0])}"
+    return f"{_error(group)}, {_epochs(group[0])}{_changed(group[0])}"
 
 
 def _epochs(one: Summary) -> str:
