@@ -37,7 +37,8 @@ Written by `python benchmarks/results.py` from the summaries in `benchmarks/resu
 
 Errors on the whole test set, of the epoch that was best on held-out training pictures. The paper's are those of
 arXiv:1602.02830 and, for ImageNet (top-1), of its extension arXiv:1609.07061. The float twin is the same network and
-schedule without binarization (`onebit train NAME --twin float`). Time is that of all epochs of one run."""
+schedule without binarization (`onebit train NAME --twin float`). Time is that of all epochs of one run.
+`onebit train RECIPE --epochs N --set CHANGES` repeats a row; CHANGES stand behind its "with"."""
 
 
 @dataclass(frozen=True)
