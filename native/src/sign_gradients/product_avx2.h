@@ -11,39 +11,44 @@
 enum { OB_PARTS_OF_PANEL = 4, OB_PART_BYTES = 64 }; /* of a quad: 16 channels */
 
 /* As product_avx512.h; `panel` is at the part's 16 channels. */
-OB_INLINE void ob_add_quads(__m256i sum[OB_PANEL_ROWS][2], const unsigned char *panel,
-                            const unsigned char *const row[OB_PANEL_ROWS], int64_t quads, int64_t short_quads,
-                            const int64_t step, const int unsigned_rows) {
-    for (int64_t q = 0; q < quads;) {
-        const int64_t end = q + short_quads < quads ? q + short_quads : quads;
-        __m256i short_i16x16[OB_PANEL_ROWS][2];
+OB_INLINE void ob_multiply(__m256i sum_i16x16[OB_PANEL_ROWS][2], const unsigned char *panel,
+                           const unsigned char *const row[OB_PANEL_ROWS], int64_t q, int64_t end, const int64_t step,
+                           const int unsigned_rows) {
+    for (; q < end; q++) {
+        const __m256i *const at = (const __m256i *)(const void *)(panel + OB_QUAD_BYTES * q);
+        const __m256i panel_8x32[2] = {_mm256_loadu_si256(at), _mm256_loadu_si256(at + 1)};
         OB_UNROLL
-        for (int r = 0; r < OB_PANEL_ROWS; r++) short_i16x16[r][0] = short_i16x16[r][1] = _mm256_setzero_si256();
-        for (; q < end; q++) {
-            __m256i panel_8x32[2];
+        for (int r = 0; r < OB_PANEL_ROWS; r++) {
+            int32_t quad;
+            memcpy(&quad, row[r] + q * step, sizeof quad);
+            const __m256i row_8x32 = _mm256_set1_epi32(quad);
             OB_UNROLL
-            for (int v = 0; v < 2; v++)
-                panel_8x32[v] = _mm256_loadu_si256((const __m256i *)(const void *)(panel + OB_QUAD_BYTES * q + 32 * v));
-            OB_UNROLL
-            for (int r = 0; r < OB_PANEL_ROWS; r++) {
-                int32_t quad;
-                memcpy(&quad, row[r] + q * step, sizeof quad);
-                const __m256i row_8x32 = _mm256_set1_epi32(quad);
-                OB_UNROLL
-                for (int v = 0; v < 2; v++) {
-                    __m256i *const sum_i16x16 = &short_i16x16[r][v];
-                    *sum_i16x16 =
-                        _mm256_add_epi16(*sum_i16x16, unsigned_rows ? _mm256_maddubs_epi16(row_8x32, panel_8x32[v])
-                                                                    : _mm256_maddubs_epi16(panel_8x32[v], row_8x32));
-                    OB_IN_ORDER(*sum_i16x16);
-                }
+            for (int v = 0; v < 2; v++) {
+                __m256i *const sum = &sum_i16x16[r][v];
+                *sum = _mm256_add_epi16(*sum, unsigned_rows ? _mm256_maddubs_epi16(row_8x32, panel_8x32[v])
+                                                            : _mm256_maddubs_epi16(panel_8x32[v], row_8x32));
+                OB_IN_ORDER(*sum);
             }
         }
+    }
+}
+
+OB_INLINE void ob_add_quads(__m256i sum_i32x8[OB_PANEL_ROWS][2], const unsigned char *panel,
+                            const unsigned char *const row[OB_PANEL_ROWS], int64_t quads, int64_t short_quads,
+                            const int64_t step, const int unsigned_rows) {
+    for (int64_t q = 0; q < quads; q += short_quads) {
+        __m256i pairs_i16x16[OB_PANEL_ROWS][2];
+        OB_UNROLL
+        for (int r = 0; r < OB_PANEL_ROWS; r++) pairs_i16x16[r][0] = pairs_i16x16[r][1] = _mm256_setzero_si256();
+        ob_multiply(pairs_i16x16, panel, row, q, q + short_quads < quads ? q + short_quads : quads, step,
+                    unsigned_rows);
         OB_UNROLL
         for (int r = 0; r < OB_PANEL_ROWS; r++) {
             OB_UNROLL
-            for (int v = 0; v < 2; v++)
-                sum[r][v] = _mm256_add_epi32(sum[r][v], _mm256_madd_epi16(short_i16x16[r][v], _mm256_set1_epi16(1)));
+            for (int v = 0; v < 2; v++) {
+                const __m256i four_i32x8 = _mm256_madd_epi16(pairs_i16x16[r][v], _mm256_set1_epi16(1));
+                sum_i32x8[r][v] = _mm256_add_epi32(sum_i32x8[r][v], four_i32x8);
+            }
         }
     }
 }

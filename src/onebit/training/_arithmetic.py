@@ -24,7 +24,7 @@ def set_arithmetic(model: nn.Module, options: ArithmeticOptions, device: torch.d
     count = sum(1 for _ in binary_layers(model))
     if options.autocast:
         said = f"forward and backward by autocast in {options.autocast}: signs are exact, sums up to 256"
-        return said + (_slowness(said, "autocast=null") if device.type == "cpu" else "")
+        return said + (_slowness(options.autocast, "autocast=null") if device.type == "cpu" else "")
     if options.forward == "float":
         return "forward on floats, as the recipe says"
     if options.forward == "auto" and device.type != "cpu":
